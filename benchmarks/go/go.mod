@@ -1,0 +1,3 @@
+module gochan/benchmarks
+
+go 1.24

@@ -1,0 +1,96 @@
+"""Go-style channels, select and structured goroutines, on asyncio or trio.
+
+    import gochan
+    from gochan import Chan, go, recv, run, select, send
+
+Where things are; each module imports only what stands below it:
+
+    _run         run, arun: the root scope
+    _scope       go, scope, yield_          _goroutine  Goroutine
+    _select      select over cases          _cases   recv(ch), send(ch, v)
+    _chan        the channel's faces        _nil     Go's nil channel
+    _core        its state machine
+    _ends        its two ends as types      buffers  Dropping, Sliding, Unbounded
+    _backends/   the one seam to the runtimes: asyncio, trio, threads
+    _edges       what instruments are told about channels
+    _waiter      one parked operation, and the queues it waits in
+    _budget      when an operation must yield
+    _instrument  the one seam to the tools
+    _errors      what is raised
+"""
+
+from __future__ import annotations
+
+from . import buffers as buffers
+from ._cases import Case, RecvCase, Selectable, SendCase, recv, send
+from ._chan import Chan
+from ._core import ChanStats
+from ._ends import RecvChan, SendChan
+from ._errors import (
+    Cancelled,
+    ChanClosed,
+    CloseOfClosed,
+    CloseOfNil,
+    DeadlockError,
+    GoroutineCancelled,
+    Panic,
+    SendOnClosed,
+    WouldBlock,
+)
+from ._goroutine import Goroutine
+from ._instrument import Instrument
+from ._nil import nil
+from ._run import arun, run
+from ._scope import Scope, go, scope, yield_
+from ._select import blocking_select, select, select_nowait
+
+__all__ = (
+    "Cancelled",
+    "Case",
+    "Chan",
+    "ChanClosed",
+    "ChanStats",
+    "CloseOfClosed",
+    "CloseOfNil",
+    "DeadlockError",
+    "Goroutine",
+    "GoroutineCancelled",
+    "Instrument",
+    "Panic",
+    "RecvCase",
+    "RecvChan",
+    "Scope",
+    "Selectable",
+    "SendCase",
+    "SendChan",
+    "SendOnClosed",
+    "WouldBlock",
+    "arun",
+    "blocking_select",
+    "buffers",
+    "go",
+    "nil",
+    "recv",
+    "run",
+    "scope",
+    "select",
+    "select_nowait",
+    "send",
+    "yield_",
+)
+
+
+# Reports, pickles and the documentation name things by where users import them.
+def _rename() -> None:
+    for name in __all__:
+        thing = globals()[name]
+        if getattr(thing, "__module__", "").startswith("gochan._"):
+            try:
+                thing.__module__ = "gochan"
+            except AttributeError:
+                # an instance, such as nil
+                pass
+
+
+_rename()
+del _rename

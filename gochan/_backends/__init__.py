@@ -1,0 +1,181 @@
+"""The one seam to the runtimes: how a party sleeps and how it is woken.
+
+A backend is a module with a ``Waiter`` subclass whose ``wake()`` works from any
+thread, and a ``Nursery`` that runs goroutines. To add a runtime, add a module
+and let :func:`backend` find it. Backends are imported on first use, so that
+``import gochan`` loads neither asyncio nor trio.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from .. import _budget
+from .._waiter import Waiter
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Hashable
+
+__all__ = (
+    "AsyncWaiter",
+    "Backend",
+    "Job",
+    "Nursery",
+    "any_waiter",
+    "async_waiter",
+    "backend",
+)
+
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+class AsyncWaiter(Waiter):
+    """A waiter that a coroutine awaits."""
+
+    __slots__ = ()
+
+    def park(self) -> Awaitable[None]:
+        """Sleep until woken.
+
+        Returns if a peer has claimed the waiter, even if a cancellation came
+        after that: it is delivered at the next checkpoint. Raises the runtime's
+        cancelled exception only when the waiter was withdrawn.
+        """
+        raise NotImplementedError
+
+
+class Job(Protocol):
+    """What a nursery runs: a goroutine, as far as a backend knows it."""
+
+    name: str
+    coroutine: Coroutine[Any, Any, Any] | None
+    handle: Any
+    # not None: it has been cancelled
+    reason: str | None
+    # the nursery's, for its turn to begin
+    context: Any
+    callback: Any
+
+    def finished(self, result: Any, error: BaseException | None) -> None:
+        """It has returned or raised."""
+
+    def cancelled(self) -> None:
+        """It has ended because it was cancelled."""
+
+
+class Nursery(Protocol):
+    """Runs the goroutines of one scope on the loop that opened it."""
+
+    def running(self, task: Any) -> Job | None:
+        """The job that ``task``, which is the current one, runs."""
+        ...
+
+    @property
+    def cancelled(self) -> type[BaseException]:
+        """The runtime's cancelled exception."""
+        ...
+
+    @property
+    def exits(self) -> bool:
+        """Whether KeyboardInterrupt and SystemExit leave the loop from any task."""
+        ...
+
+    async def open(self) -> None:
+        """Begin, in the scope's own task."""
+
+    def start_soon(self, job: Job) -> None:
+        """Run ``job``; from any thread."""
+
+    def cancel_one(self, job: Job) -> None:
+        """Cancel ``job`` at its next checkpoint and at all that follow."""
+
+    def cancel(self, reason: str | None) -> None:
+        """Cancel all jobs and the body of the scope; from any thread."""
+
+    async def close(self, error: BaseException | None) -> bool:
+        """Wait for all jobs. True if ``error`` is the scope's own cancellation."""
+        ...
+
+
+class Backend(Protocol):
+    """The functions of a backend module."""
+
+    def nursery(self) -> Nursery:
+        """One for the scope that the running task opens."""
+        ...
+
+    def waiter(self, value: Any = None) -> AsyncWaiter:
+        """A waiter for the running coroutine."""
+        ...
+
+    async def yield_now(self) -> None:
+        """Let others run, deliver a cancellation that is due."""
+
+    def current_task(self) -> Hashable:
+        """The running task, or None in a callback."""
+
+    def is_cancelled(self) -> bool:
+        """Whether the running task would be cancelled at a checkpoint."""
+        ...
+
+
+def backend() -> Backend:
+    """The backend of the runtime that runs the calling code.
+
+    Raises:
+        RuntimeError: no event loop runs on this thread.
+    """
+    # trio first: in guest mode an asyncio loop is running as well
+    if "trio" in sys.modules:
+        from . import _trio
+
+        if _trio.running():
+            return _trio
+    if "asyncio" in sys.modules:
+        from . import _asyncio
+
+        if _asyncio.running():
+            return _asyncio
+    raise RuntimeError(
+        "no event loop runs on this thread; use the blocking form, such as "
+        "ch.blocking_recv(), or start one with gochan.run(main)"
+    )
+
+
+def must_yield() -> bool:
+    """Whether an operation has to give way first. Asked when no budget is left."""
+    if _budget.budget.cancelled and backend().is_cancelled():
+        return True
+    return _budget.spent()
+
+
+def discard(job: Job) -> None:
+    """End a job that was started too late ever to run."""
+    if job.coroutine is not None:
+        job.coroutine.close()
+    job.cancelled()
+
+
+critical: list[Callable[..., Any]] = []
+
+
+def uninterrupted(function: F) -> F:
+    """Mark a function in which an interrupt would leave a channel locked.
+
+    trio raises KeyboardInterrupt wherever a task happens to be; its backend asks
+    it to wait for the end of these. asyncio's own handler cancels a task instead.
+    """
+    critical.append(function)
+    return function
+
+
+def any_waiter(value: Any = None) -> AsyncWaiter:
+    """A waiter for the running coroutine, with the value that it sends."""
+    return backend().waiter(value)
+
+
+# What channels call. asyncio's backend puts its own in place, which saves a call
+# and comes back here when it finds that something else runs.
+async_waiter = any_waiter

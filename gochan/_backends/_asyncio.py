@@ -1,0 +1,37 @@
+"""asyncio, on its own loop or uvloop's."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import _get_running_loop as get_running_loop
+from typing import Any
+
+from ._asyncio_anyio import under_cancelled_scope
+from ._asyncio_nursery import Nursery
+from ._asyncio_waiter import waiter, yield_now
+
+__all__ = (
+    "current_task",
+    "is_cancelled",
+    "nursery",
+    "running",
+    "waiter",
+    "yield_now",
+)
+
+
+def nursery() -> Nursery:
+    return Nursery()
+
+
+def running() -> bool:
+    return get_running_loop() is not None
+
+
+def current_task() -> asyncio.Task[Any] | None:
+    return asyncio.current_task()
+
+
+def is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and under_cancelled_scope(task)

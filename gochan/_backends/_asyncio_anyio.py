@@ -1,0 +1,65 @@
+"""What anyio keeps private on asyncio, and gochan has to know.
+
+anyio has no way to put a task that runs under a cancel scope, nor to ask whether
+one is cancelled. The names used here are the same from anyio 4.12 to 4.16, and the
+tests run against both ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import anyio
+
+__all__ = ("MARK", "graft", "task_states", "under_cancelled_scope")
+
+Task = asyncio.Task[Any]
+
+# How the message of anyio's own cancellations begins.
+MARK: Final = "Cancelled via cancel scope "
+
+
+def task_states() -> Any:
+    """anyio's record of which task is in which cancel scope."""
+    from anyio._backends import _asyncio
+
+    private: Any = _asyncio
+    return private._task_states
+
+
+def under_cancelled_scope(task: Task) -> bool:
+    """Whether anyio would cancel the task at a checkpoint now."""
+    state = task_states().get(task)
+    scope = state and state.cancel_scope
+    return scope is not None and scope._effectively_cancelled
+
+
+def graft(task: Task, reason: str | None) -> anyio.CancelScope:
+    """Put ``task`` under a cancelled scope, below all that it has entered.
+
+    Does what ``anyio.TaskGroup`` does when it starts a task, only later.
+    """
+    # not anyio.CancelScope: outside of a task it cannot tell which loop runs
+    from anyio._backends._asyncio import CancelScope, TaskState
+
+    scope: Any = CancelScope()
+    scope.cancel(reason)
+    states = task_states()
+    state = states.get(task)
+    if state is None:
+        states[task] = TaskState(None, scope)
+        scope._tasks.add(task)
+    elif state.cancel_scope is None:
+        state.cancel_scope = scope
+        scope._tasks.add(task)
+    else:
+        outermost = state.cancel_scope
+        while outermost._parent_scope is not None:
+            outermost = outermost._parent_scope
+        outermost._parent_scope = scope
+        scope._child_scopes.add(outermost)
+    scope._deliver_cancellation(scope)
+    result: anyio.CancelScope = scope
+    return result

@@ -1,0 +1,241 @@
+"""asyncio: goroutines are native tasks, cancelled the way anyio cancels.
+
+A task costs what ``asyncio.create_task`` costs: no cancel scope is made for it.
+Only when it is cancelled and does not end at the first ``CancelledError`` is it
+put under an ``anyio.CancelScope``, as if it had run inside one from its start.
+From then on anyio repeats the cancellation at every checkpoint and holds it back
+while the task is in a shielded scope. That needs names that anyio keeps private
+(see :func:`_graft`); they are the same from anyio 4.12 to 4.16, and the tests
+run against both ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio import CancelledError
+from asyncio import _get_running_loop as get_running_loop
+from contextvars import Context, copy_context
+from typing import TYPE_CHECKING, Any, cast
+
+import anyio
+
+from .. import _budget
+from . import discard
+from ._asyncio_anyio import graft, task_states
+from ._asyncio_waiter import after_woken, mailbox, waiter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from . import Job
+
+__all__ = ("Nursery",)
+
+Task = asyncio.Task[Any]
+# Any: eager_start is not known of before 3.12
+_make_task: Any = asyncio.Task
+_init_task: Any = _make_task.__init__
+
+
+class Nursery:
+    """The goroutines of one scope, as tasks of one loop."""
+
+    cancelled = CancelledError
+    exits = True
+
+    def __init__(self) -> None:
+        loop = get_running_loop()
+        assert loop is not None
+        self.loop = loop
+        self.jobs: dict[Task | Job, Job] = {}
+        # tasks told to end, with the scope that insists if that was needed
+        self.grafts: dict[Task, anyio.CancelScope | None] = {}
+        self.body = anyio.CancelScope()
+        self.mailbox = mailbox()
+        # Task(eager_start=True) is new in 3.12, and would pass by a task factory
+        self.eager = sys.version_info >= (3, 12) and loop.get_task_factory() is None
+        # the job whose first step runs now
+        self.starting: Job | None = None
+        self.idle: Any = None
+        self.cancelling = False
+        self.closed = False
+        self.on_done = self._done
+        self.on_turn = self._start_now
+        # for done callbacks, which otherwise copy the context
+        self.context = Context()
+
+    async def open(self) -> None:
+        self.body.__enter__()
+
+    def start_soon(self, job: Job) -> None:
+        if get_running_loop() is not self.loop:
+            # an entry until it has begun, so that close() waits for it
+            self.jobs[job] = job
+            self.loop.call_soon_threadsafe(self._start, job, context=copy_context())
+        elif self.eager:  # pragma: no cover  # 3.12 and later
+            self.jobs[job] = job
+            # it takes its turn among the woken goroutines
+            job.handle = copy_context()
+            job.context = self.context
+            job.callback = self.on_turn
+            self.mailbox.post(job)
+        else:
+            self._start(job)
+
+    def _start(self, job: Job) -> None:
+        """Make a task, which the loop will start."""
+        self.jobs.pop(job, None)
+        if self.closed:
+            # asked for by another thread, too late
+            discard(job)
+            return
+        task: Task = self.loop.create_task(job.coroutine, name=job.name)  # type: ignore[arg-type]  # not None yet
+        job.handle = task
+        self.jobs[task] = job
+        task.add_done_callback(self.on_done, context=self.context)
+        if self.cancelling or job.reason is not None:
+            self._cancel_job(job)
+
+    def _start_now(self, job: Job) -> None:  # pragma: no cover  # 3.12 and later
+        """Make a task and run its first step: a short goroutine costs no more."""
+        del self.jobs[job]
+        if self.closed:
+            discard(job)
+            return
+        self.starting = job
+        # no task yet, should it cancel itself
+        context, job.handle = job.handle, None
+        # in two steps: what comes out of __init__ must not take the task with it
+        task: Task = _make_task.__new__(_make_task)
+        try:
+            _init_task(
+                task,
+                job.coroutine,
+                loop=self.loop,
+                name=job.name,
+                context=context,
+                eager_start=True,
+            )
+        except BaseException as error:
+            # KeyboardInterrupt and SystemExit come out of a task
+            if task.done():
+                # it has been seen: the loop need not report it
+                task.exception()
+            job.finished(None, error)
+            self._look()
+            raise
+        finally:
+            self.starting = None
+        if task.done():
+            self._ended(job, task)
+            return
+        job.handle = task
+        self.jobs[task] = job
+        task.add_done_callback(self.on_done, context=self.context)
+        if self.cancelling or job.reason is not None:
+            self._cancel_job(job)
+
+    def _done(self, task: Task) -> None:
+        job = self.jobs.pop(task)
+        if task in self.grafts:
+            over = self.grafts.pop(task)
+            _budget.cancelled(-1)
+            if over is not None:
+                # older anyio goes on delivering to a task that is done
+                over._tasks.discard(task)  # type: ignore[attr-defined]
+        self._ended(job, task)
+
+    def _ended(self, job: Job, task: Task) -> None:
+        job.handle = None
+        try:
+            if task.cancelled():
+                job.cancelled()
+            elif (error := task.exception()) is None:
+                job.finished(task.result(), None)
+            else:
+                job.finished(None, error)
+        finally:
+            if not self.jobs:
+                self._look()
+
+    def _look(self) -> None:
+        """Wake the end of the scope if nothing runs any more."""
+        if not self.jobs and self.idle is not None and self.idle.claim():
+            self.idle.wake()
+
+    def running(self, task: object) -> Job | None:
+        """The job that ``task``, which is the current one, runs."""
+        return self.jobs.get(cast("Task", task)) or self.starting
+
+    def cancel_one(self, job: Job) -> None:
+        self._on_loop(self._cancel_job, job)
+
+    def cancel(self, reason: str | None) -> None:
+        self._on_loop(self._cancel_all, reason)
+
+    def _on_loop(self, call: Callable[..., object], *args: Any) -> None:
+        if get_running_loop() is self.loop:
+            call(*args)
+            return
+        try:
+            self.loop.call_soon_threadsafe(call, *args)
+        except RuntimeError:
+            # The loop is closed: nothing of it runs any more.
+            if not self.loop.is_closed():
+                raise
+
+    def _cancel_all(self, reason: str | None) -> None:
+        if self.cancelling:
+            # all are, and what starts from now on
+            return
+        self.cancelling = True
+        self.body.cancel(reason)
+        for job in list(self.jobs.values()):
+            job.reason = job.reason or reason or ""
+            self._cancel_job(job)
+
+    def _cancel_job(self, job: Job) -> None:
+        # Any: _fut_waiter is private, though anyio reads it as well
+        task: Any = job.handle
+        if task is None or job in self.jobs or task.done() or task in self.grafts:
+            # not begun: that will see to it; or ended, or told already
+            return
+        _budget.cancelled(1)
+        waiting = task._fut_waiter
+        if task in task_states() or waiting is None or waiting.done():
+            # It has cancel scopes of its own, perhaps shielded, or has not begun,
+            # or is about to go on: anyio finds the point where it may be cancelled.
+            self.grafts[task] = graft(task, job.reason)
+            return
+        # Nearly every goroutine ends from one CancelledError. Look again when it
+        # has had its turn; that keeps cancelling n goroutines linear in n.
+        self.grafts[task] = None
+        task.cancel(job.reason)
+
+        def insist() -> None:
+            if not task.done():
+                self.grafts[task] = graft(task, job.reason)
+
+        after_woken(insist)
+
+    async def close(self, error: BaseException | None) -> bool:
+        if error is not None:
+            self._cancel_all(None)
+        with anyio.CancelScope() as waiting:
+            while self.jobs:
+                self.idle = waiter()
+                self.idle.for_select()
+                try:
+                    await self.idle.park()
+                except CancelledError as cancelled:
+                    error = error or cancelled
+                    self._cancel_all(None)
+                    # what is repeated at every checkpoint must not spin here
+                    waiting.shield = True
+        self.idle = None
+        self.closed = True
+        own = self.body.__exit__(type(error) if error else None, error, None)
+        if isinstance(error, CancelledError) and not own:
+            raise error
+        return own

@@ -1,0 +1,276 @@
+"""trio: a parked goroutine is a trio task waiting to be rescheduled.
+
+A cancellation asks ``abort``, which answers FAILED once a peer has claimed the
+waiter. That is trio's own rule: the operation returns, and the cancellation is
+delivered at the next checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from contextvars import copy_context
+from math import inf
+from typing import TYPE_CHECKING, Any, cast
+
+import trio
+from trio.lowlevel import (
+    Abort,
+    current_task,
+    current_trio_token,
+    in_trio_run,
+    in_trio_task,
+    reschedule,
+    wait_task_rescheduled,
+)
+
+from .. import _budget
+from . import AsyncWaiter, critical, discard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from . import Job
+
+__all__ = (
+    "Nursery",
+    "Waiter",
+    "current_task",
+    "is_cancelled",
+    "nursery",
+    "running",
+    "waiter",
+    "yield_now",
+)
+
+
+class _Inbox:
+    """The tasks of one trio run that other threads have woken."""
+
+    def __init__(self, token: trio.lowlevel.TrioToken) -> None:
+        self.token = token
+        self.ready: deque[Waiter] = deque()
+
+    def wake(self, waiter: Waiter) -> bool:
+        if in_trio_run() and current_trio_token() is self.token:
+            reschedule(waiter.task)
+            return True
+        self.ready.append(waiter)
+        try:
+            self.token.run_sync_soon(self.drain, idempotent=True)
+        except trio.RunFinishedError:
+            self.ready.clear()
+            return False
+        return True
+
+    def drain(self) -> None:
+        ready = self.ready
+        while ready:
+            reschedule(ready.popleft().task)
+
+
+_inbox: trio.lowlevel.RunVar[_Inbox] = trio.lowlevel.RunVar("gochan inbox")
+
+
+class Waiter(AsyncWaiter):
+    """One wait of one trio task."""
+
+    __slots__ = ("inbox", "task")
+
+    def __init__(self, value: Any = None) -> None:
+        super().__init__(value)
+        try:
+            self.inbox = _inbox.get()
+        except LookupError:
+            _budget.started_on_thread()
+            self.inbox = _Inbox(current_trio_token())
+            _inbox.set(self.inbox)
+        self.task = current_task()
+        _budget.refill()
+
+    async def park(self) -> None:
+        try:
+            await wait_task_rescheduled(self.abort)
+        except trio.Cancelled:
+            raise
+        except BaseException:
+            # KeyboardInterrupt has withdrawn it; GeneratorExit: the run crashed
+            self.withdraw()
+            raise
+
+    def abort(self, _: Callable[[], Any]) -> Abort:
+        return Abort.SUCCEEDED if self.withdraw() else Abort.FAILED
+
+    def wake(self) -> bool:
+        return self.inbox.wake(self)
+
+
+for _function in critical:
+    trio.lowlevel.enable_ki_protection(_function)
+
+
+def waiter(value: Any = None) -> AsyncWaiter:
+    return Waiter(value)
+
+
+async def yield_now() -> None:
+    _budget.refill()
+    await trio.lowlevel.checkpoint()
+
+
+def running() -> bool:
+    return in_trio_task()
+
+
+def is_cancelled() -> bool:
+    return trio.current_effective_deadline() == -inf
+
+
+class Nursery:
+    """The goroutines of one scope, in a trio nursery."""
+
+    cancelled = trio.Cancelled
+    exits = False
+
+    def __init__(self) -> None:
+        self.token = current_trio_token()
+        self.manager = trio.open_nursery(strict_exception_groups=True)
+        self.jobs: dict[trio.lowlevel.Task, Job] = {}
+        # what was started and has not begun
+        self.coming: set[Job] = set()
+        self.closed = False
+        self.cancelling = False
+        # those of which _budget.cancelled() has been told
+        self.told: set[Job] = set()
+
+    async def open(self) -> None:
+        self.nursery = await self.manager.__aenter__()
+
+    def start_soon(self, job: Job) -> None:
+        # until it has begun, so that close() waits for it
+        self.coming.add(job)
+        if self._here():
+            self._start(job)
+        else:
+            context = copy_context()
+            self.token.run_sync_soon(lambda: context.run(self._start, job))
+
+    def _start(self, job: Job) -> None:
+        if self.closed:
+            # asked for by another thread, too late
+            discard(job)
+        else:
+            self.nursery.start_soon(self._run, job, name=job.name)
+
+    async def _run(self, job: Job) -> None:
+        task = current_task()
+        self.coming.discard(job)
+        self.jobs[task] = job
+        try:
+            with trio.CancelScope() as scope:
+                job.handle = scope
+                if job.reason is not None:
+                    self._cancel_job(job)
+                elif self.cancelling:
+                    self._tell(job)
+                try:
+                    coroutine = job.coroutine
+                    assert coroutine is not None
+                    result = await coroutine
+                except trio.Cancelled:
+                    job.cancelled()
+                    raise
+                except BaseExceptionGroup as group:
+                    cancelled, rest = group.split(trio.Cancelled)
+                    if rest is None:
+                        job.cancelled()
+                    else:
+                        # not a copy, if there was nothing to take out
+                        job.finished(None, rest if cancelled else group)
+                    if cancelled is not None:
+                        raise cancelled from None
+                except BaseException as error:
+                    job.finished(None, error)
+                else:
+                    job.finished(result, None)
+        finally:
+            job.handle = None
+            del self.jobs[task]
+            if job in self.told:
+                self.told.discard(job)
+                _budget.cancelled(-1)
+            # its error's traceback leads to this frame: no cycle
+            del job
+
+    def running(self, task: trio.lowlevel.Task) -> Job | None:
+        return self.jobs.get(task)
+
+    def cancel_one(self, job: Job) -> None:
+        self._on_loop(self._cancel_job, job)
+
+    def cancel(self, reason: str | None) -> None:
+        self._on_loop(self._cancel_all, reason)
+
+    def _cancel_job(self, job: Job) -> None:
+        scope: trio.CancelScope | None = job.handle
+        if scope is not None:
+            self._tell(job)
+            _cancel(scope, job.reason)
+
+    def _tell(self, job: Job) -> None:
+        if job not in self.told:
+            self.told.add(job)
+            _budget.cancelled(1)
+
+    def _cancel_all(self, reason: str | None) -> None:
+        self.cancelling = True
+        for job in self.jobs.values():
+            self._tell(job)
+        for job in (*self.jobs.values(), *self.coming):
+            job.reason = job.reason or reason or ""
+        _cancel(self.nursery.cancel_scope, reason)
+
+    def _here(self) -> bool:
+        return in_trio_run() and current_trio_token() is self.token
+
+    def _on_loop(self, call: Callable[..., object], *args: Any) -> None:
+        if self._here():
+            call(*args)
+            return
+        try:
+            self.token.run_sync_soon(call, *args)
+        except trio.RunFinishedError:
+            pass
+
+    async def close(self, error: BaseException | None) -> bool:
+        if error is not None:
+            self._cancel_all(None)
+        own: BaseException | None = None
+        rest: BaseException | None = error
+        if isinstance(error, trio.Cancelled):
+            own, rest = error, None
+        elif isinstance(error, BaseExceptionGroup):
+            own, rest = cast("BaseExceptionGroup[BaseException]", error).split(
+                trio.Cancelled
+            )
+        with trio.CancelScope(shield=True):
+            while self.coming:
+                # it may be on its way here from another thread
+                await trio.lowlevel.checkpoint()
+        try:
+            swallowed = await self.manager.__aexit__(
+                type(own) if own is not None else None, own, None
+            )
+        finally:
+            self.closed = True
+        return bool(swallowed) and rest is None
+
+
+def _cancel(scope: trio.CancelScope, reason: str | None) -> None:
+    if reason:
+        scope.cancel(reason=reason)
+    else:
+        scope.cancel()
+
+
+def nursery() -> Nursery:
+    return Nursery()

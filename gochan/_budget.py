@@ -1,0 +1,104 @@
+"""How many operations a goroutine may complete before it lets others run.
+
+An operation that can complete does not yield, but after ``OPERATIONS`` of them
+without a switch the next one yields before it takes effect. The idea is Tokio's
+cooperative budget.
+
+``budget.left`` is what the hot path reads and counts down. That is exact as long
+as one thread runs event loops. Once a second one does, ``left`` stays at 0, so
+that every operation takes its slow path and asks :func:`spent`, which counts per
+thread. It stays at 0 also while an instrument is installed: the hot path tells
+instruments nothing, and so needs no test of its own for them.
+"""
+
+from __future__ import annotations
+
+import threading
+from _thread import allocate_lock, get_ident
+
+__all__ = (
+    "OPERATIONS",
+    "budget",
+    "cancelled",
+    "refill",
+    "spent",
+    "started_on_thread",
+    "watch",
+)
+
+OPERATIONS = 64
+
+
+class _Budget:
+    __slots__ = ("cancelled", "full", "left", "thread", "threads", "watched")
+
+    def __init__(self) -> None:
+        self.left = OPERATIONS
+        # what a switch sets ``left`` to; 0: always ask spent()
+        self.full = OPERATIONS
+        self.thread: int | None = None
+        self.threads = False
+        self.watched = False
+        # goroutines that have been cancelled and have not ended
+        self.cancelled = 0
+
+
+class _PerThread(threading.local):
+    left = OPERATIONS
+
+
+budget = _Budget()
+_per_thread = _PerThread()
+
+
+def started_on_thread() -> None:
+    """A backend is about to park on this thread for the first time."""
+    thread = get_ident()
+    if budget.thread is None:
+        budget.thread = thread
+    elif budget.thread != thread:
+        budget.threads = True
+        _adjust()
+
+
+def watch(on: bool) -> None:
+    """An instrument has been installed, or the last one uninstalled."""
+    budget.watched = on
+    _adjust()
+
+
+def cancelled(change: int) -> None:
+    """So many more goroutines have been cancelled, or so many fewer are left.
+
+    One that only ever finds its operations ready, and waits in shielded scopes alone,
+    would go on for as long as others refill the budget. So while there are any, every
+    operation asks whether it has to give way.
+    """
+    with _changing:
+        budget.cancelled += change
+        _adjust()
+
+
+_changing = allocate_lock()
+
+
+def _adjust() -> None:
+    always_ask = budget.threads or budget.watched or budget.cancelled
+    budget.full = 0 if always_ask else OPERATIONS
+    budget.left = budget.full
+
+
+def spent() -> bool:
+    """Must the operation yield first? Asked when ``budget.left`` is 0."""
+    if budget.full:
+        return True
+    left = _per_thread.left
+    _per_thread.left = left - 1
+    return left <= 0
+
+
+def refill() -> None:
+    """The goroutine gives way: the next one on this thread starts afresh."""
+    budget.left = budget.full
+    if not budget.full:
+        _per_thread.left = OPERATIONS

@@ -1,0 +1,403 @@
+"""The channel: three thin faces on one state machine.
+
+- ``await ch.send(v)``: for coroutines on any runtime.
+- ``ch.blocking_send(v)``: for threads.
+- ``ch.send_nowait(v)``: never waits.
+
+Each tries the ladder of ``_core``, and parks with the backend of its caller if that
+would block. ``send`` and ``recv`` have the ladder inline for plain peers, because a
+call of it and a tuple for its answer cost as much as the operation. In between
+nothing may raise: there the lock is held without ``with``, which would cost more
+than the rest.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeVar, cast
+
+from . import _backends, _instrument
+from ._backends import _thread, uninterrupted
+from ._budget import budget
+from ._core import BLOCKED, Core
+from ._ends import Receiver, RecvChan, SendChan, Sender
+from ._errors import ChanClosed, SendOnClosed, WouldBlock
+
+__all__ = ("Chan",)
+
+T = TypeVar("T")
+
+
+class Chan(Core[T], SendChan[T], RecvChan[T]):
+    """A channel: values go in at one end and come out at the other, in order.
+
+    Any number of goroutines, threads and event loops may use it at the same
+    time; every operation is atomic. ``None`` is an ordinary value. A channel
+    needs no closing and is silent when it is collected.
+
+    ``Chan[int](3)`` buffers three ints. Without a buffer a send waits for its
+    receiver. A ``Chan[T]`` may be passed where a ``SendChan[T]`` or a
+    ``RecvChan[T]`` is wanted.
+
+    Args:
+        cap: how many values are buffered; 0 makes every transfer a rendezvous.
+        name: for reports; made up if not given.
+        buffer: instead of ``cap``, one of ``gochan.buffers``.
+
+    Raises:
+        TypeError: ``cap`` is not an int, ``buffer`` not a buffer, or both given.
+        ValueError: ``cap`` is negative.
+
+    Not to be used from a signal handler or ``__del__``: those may run while the
+    same thread holds the channel's lock.
+    """
+
+    __slots__ = ()
+
+    # The async face
+
+    @uninterrupted
+    async def send(self, value: T, /) -> None:
+        """Send ``value``; wait until it is buffered or a receiver has taken it.
+
+        Yields to other goroutines when it waits, and at least every 64th time
+        when it does not.
+
+        Cancellation: either returns, or raises and nothing has changed.
+
+        Raises:
+            SendOnClosed: the channel is closed, or was closed while waiting.
+        """
+        left = budget.left
+        if left > 0:
+            budget.left = left - 1
+            self._acquire()
+            # a waiting receiver: hand the value over
+            queue = self._receivers
+            peer: Any = queue.head
+            if peer is not None:
+                if peer.waiter is None:
+                    # queue.pop(), in place
+                    queue.head = after = peer.next
+                    if after is None:
+                        queue.tail = None
+                    else:
+                        after.prev = peer.next = None
+                    peer.queue = None
+                    self._release()
+                    peer.value = value
+                    peer.ok = True
+                    if peer.wake():
+                        return
+                else:
+                    self._release()
+            # room in the buffer
+            elif len(self._buf) < self._room:
+                self._buf.append(value)
+                self._release()
+                return
+            # would block: park
+            elif self._room >= 0 and self._lossy is None:
+                try:
+                    waiter = _backends.async_waiter(value)
+                    # queue.push(waiter), in place
+                    waiter.queue = queue = self._senders
+                    waiter.prev = tail = queue.tail
+                    if tail is None:
+                        queue.head = waiter
+                    else:
+                        tail.next = waiter
+                    queue.tail = waiter
+                finally:
+                    self._release()
+                await waiter.park()
+                waiter.value = None
+                if not waiter.ok:
+                    raise SendOnClosed(self)
+                return
+            else:
+                self._release()
+        await self._send_slowly(value)
+
+    @uninterrupted
+    async def _send_slowly(self, value: T) -> None:
+        """Send when the budget is spent or watched, to a select, or closed."""
+        if budget.left > 0:
+            budget.left -= 1
+        elif _backends.must_yield() and not self._send_parks():
+            await _backends.backend().yield_now()
+        while True:
+            waiter = None
+            with self._lock:
+                peer = self._try_send(value)
+                if peer is BLOCKED:
+                    waiter = _backends.async_waiter(value)
+                    self._park(waiter, self._senders, "chan send")
+            if waiter is not None:
+                break
+            if peer is None or peer.settle():
+                return
+        await waiter.park()
+        if not waiter.ok:
+            raise SendOnClosed(self)
+
+    def _send_parks(self) -> bool:
+        """Whether a send would park now, which is as good as to yield."""
+        return (
+            self._receivers.head is None
+            and len(self._buf) >= self._room >= 0
+            and self._lossy is None
+        )
+
+    @uninterrupted
+    async def recv(self) -> T:
+        """Receive the next value; wait until there is one.
+
+        Yields to other goroutines when it waits, and at least every 64th time
+        when it does not.
+
+        Cancellation: either returns, or raises and nothing has changed.
+
+        Raises:
+            ChanClosed: the channel is closed and drained.
+        """
+        left = budget.left
+        if left > 0:
+            budget.left = left - 1
+            self._acquire()
+            buf = self._buf
+            # a waiting sender: take the head of the buffer, if there is one, and
+            # let the sender's value have the place at its tail
+            queue = self._senders
+            peer: Any = queue.head
+            if peer is not None:
+                if peer.waiter is None:
+                    # queue.pop(), in place
+                    queue.head = after = peer.next
+                    if after is None:
+                        queue.tail = None
+                    else:
+                        after.prev = peer.next = None
+                    peer.queue = None
+                    value: T = peer.value
+                    if buf:
+                        buf.append(value)
+                        value = buf.popleft()
+                    self._release()
+                    peer.ok = True
+                    peer.wake()
+                    return value
+                self._release()
+            # a value in the buffer
+            elif buf:
+                value = buf.popleft()
+                self._release()
+                return value
+            # would block: park
+            elif not self._closed:
+                try:
+                    waiter = _backends.async_waiter()
+                    # queue.push(waiter), in place
+                    waiter.queue = queue = self._receivers
+                    waiter.prev = tail = queue.tail
+                    if tail is None:
+                        queue.head = waiter
+                    else:
+                        tail.next = waiter
+                    queue.tail = waiter
+                finally:
+                    self._release()
+                await waiter.park()
+                if not waiter.ok:
+                    raise ChanClosed(self)
+                value = waiter.value
+                waiter.value = None
+                return value
+            else:
+                self._release()
+        slow, ok = await self.recv_ok()
+        if not ok:
+            raise ChanClosed(self)
+        return cast("T", slow)
+
+    @uninterrupted
+    async def recv_ok(self) -> tuple[T, Literal[True]] | tuple[None, Literal[False]]:
+        """Go's ``v, ok := <-ch``: ``(value, True)``, or ``(None, False)`` if closed.
+
+        Yields to other goroutines when it waits, and at least every 64th time
+        when it does not.
+
+        Cancellation: either returns, or raises and nothing has changed.
+        """
+        if budget.left > 0:
+            budget.left -= 1
+        elif _backends.must_yield() and (
+            self._buf or self._senders.head is not None or self._closed
+        ):
+            # otherwise it parks, which is as good
+            await _backends.backend().yield_now()
+        waiter = None
+        with self._lock:
+            value, ok, peer = self._try_recv()
+            if peer is BLOCKED:
+                waiter = _backends.async_waiter()
+                self._park(waiter, self._receivers, "chan receive")
+        if waiter is not None:
+            await waiter.park()
+            value, ok = waiter.value, waiter.ok
+            waiter.value = None
+        elif peer is not None:
+            peer.settle()
+        return (value, True) if ok else (None, False)
+
+    def _recv_parks(self) -> bool:
+        """Whether a receive would park now, which is as good as to yield."""
+        return not self._buf and self._senders.head is None and not self._closed
+
+    async def __anext__(self) -> T:
+        """Receive, for ``async for``; ends when the channel is closed and drained.
+
+        Cancellation: either returns, or raises and nothing has changed.
+        """
+        try:
+            return await self.recv()
+        except ChanClosed as closed:
+            if closed.channel is self:
+                raise StopAsyncIteration from None
+            raise
+
+    # The blocking face
+
+    @uninterrupted
+    def blocking_send(self, value: T, /, timeout: float | None = None) -> None:
+        """:meth:`send` for threads.
+
+        Args:
+            value: what to send.
+            timeout: seconds; 0 means one try, None for ever.
+
+        Raises:
+            SendOnClosed: the channel is closed, or was closed while waiting.
+            TimeoutError: nobody took it in time; nothing has changed.
+            ValueError: ``timeout`` is negative.
+            RuntimeError: this thread runs an event loop: write
+                ``await ch.send(v)``.
+        """
+        _thread.check_call("ch.blocking_send(v)", "await ch.send(v)", timeout)
+        with self._lock:
+            # the usual case: room in the buffer
+            if (
+                self._receivers.head is None
+                and len(self._buf) < self._room
+                and _instrument.active is None
+            ):
+                self._buf.append(value)
+                return
+        while True:
+            waiter = None
+            with self._lock:
+                peer = self._try_send(value)
+                if peer is BLOCKED:
+                    waiter = _thread.Waiter(value)
+                    self._park(waiter, self._senders, "chan send")
+            if waiter is not None:
+                break
+            if peer is None or peer.settle():
+                return
+        if not waiter.park_thread(timeout):
+            raise TimeoutError(f"no receiver within {timeout} seconds on {self!r}")
+        if not waiter.ok:
+            raise SendOnClosed(self)
+
+    @uninterrupted
+    def blocking_recv(self, timeout: float | None = None) -> T:
+        """:meth:`recv` for threads.
+
+        Args:
+            timeout: seconds; 0 means one try, None for ever.
+
+        Raises:
+            ChanClosed: the channel is closed and drained.
+            TimeoutError: nothing came in time; nothing has changed.
+            ValueError: ``timeout`` is negative.
+            RuntimeError: this thread runs an event loop: write
+                ``await ch.recv()``.
+        """
+        _thread.check_call("ch.blocking_recv()", "await ch.recv()", timeout)
+        with self._lock:
+            # the usual case: a value in the buffer
+            if self._buf and self._senders.head is None and _instrument.active is None:
+                return self._buf.popleft()
+        value, ok = self.blocking_recv_ok(timeout)
+        if not ok:
+            raise ChanClosed(self)
+        return cast("T", value)
+
+    @uninterrupted
+    def blocking_recv_ok(
+        self, timeout: float | None = None
+    ) -> tuple[T, Literal[True]] | tuple[None, Literal[False]]:
+        """:meth:`recv_ok` for threads; ``timeout`` and errors as ``blocking_recv``."""
+        _thread.check_call("ch.blocking_recv()", "await ch.recv()", timeout)
+        waiter = None
+        with self._lock:
+            value, ok, peer = self._try_recv()
+            if peer is BLOCKED:
+                waiter = _thread.Waiter()
+                self._park(waiter, self._receivers, "chan receive")
+        if waiter is not None:
+            if not waiter.park_thread(timeout):
+                raise TimeoutError(f"no sender within {timeout} seconds on {self!r}")
+            value, ok = waiter.value, waiter.ok
+        elif peer is not None:
+            peer.settle()
+        return (value, True) if ok else (None, False)
+
+    # The face that never waits
+
+    @uninterrupted
+    def send_nowait(self, value: T, /) -> None:
+        """Send if that needs no waiting. Never blocks; from any thread.
+
+        Raises:
+            WouldBlock: no receiver waits and the buffer is full.
+            SendOnClosed: the channel is closed.
+        """
+        while True:
+            with self._lock:
+                peer = self._try_send(value)
+            if peer is BLOCKED:
+                raise WouldBlock
+            if peer is None or peer.settle():
+                return
+
+    @uninterrupted
+    def recv_nowait(self) -> T:
+        """Receive if that needs no waiting. Never blocks; from any thread.
+
+        Raises:
+            WouldBlock: there is no value and no sender waits.
+            ChanClosed: the channel is closed and drained.
+        """
+        with self._lock:
+            value, ok, peer = self._try_recv()
+        if peer is BLOCKED:
+            raise WouldBlock
+        if not ok:
+            raise ChanClosed(self)
+        if peer is not None:
+            peer.settle()
+        return cast("T", value)
+
+    # Views
+
+    def sender(self) -> SendChan[T]:
+        """A view that can only send and close."""
+        return Sender(self)
+
+    def receiver(self) -> RecvChan[T]:
+        """A view that can only receive."""
+        return Receiver(self)
+
+    @property
+    def _channel(self) -> Chan[Any]:
+        return self

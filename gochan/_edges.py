@@ -1,0 +1,129 @@
+"""What the instrument is told about channel operations.
+
+Called by ``_core`` and ``_select`` with the channel's lock held, and only while an
+instrument is installed. The edges are those of Go's ``runtime/chan.go`` under
+its race detector: a buffer slot is a place where the clocks of sender and
+receiver are swapped, so the k-th receive comes before the (k+C)-th send
+completes, and two neighbouring sends are not ordered by the channel.
+
+``channel._first`` is the slot of the oldest buffered value.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._instrument import current_party
+
+if TYPE_CHECKING:
+    from ._core import Core
+    from ._instrument import Instrument
+    from ._waiter import Waiter
+
+__all__ = (
+    "closed",
+    "entered_send",
+    "found_closed",
+    "handed_to_receiver",
+    "parked",
+    "put",
+    "skipped",
+    "taken",
+    "taken_from_sender",
+)
+
+
+def _slot(channel: Core[Any], offset: int) -> int:
+    size = channel._size
+    position = channel._first + offset
+    return position % size if size else position
+
+
+def _advance(channel: Core[Any]) -> None:
+    channel._first = _slot(channel, 1)
+
+
+def entered_send(seen: Instrument, channel: Core[Any]) -> None:
+    """A send reads the channel, so that an unordered close is a race with it."""
+    seen.read(current_party(), channel)
+
+
+def put(seen: Instrument, channel: Core[Any]) -> None:
+    """A value is about to be appended to the buffer."""
+    party = current_party()
+    slot = _slot(channel, len(channel._buf))
+    seen.release_acquire(party, (channel, slot))
+    seen.completed(party, "send", channel, slot)
+
+
+def taken(seen: Instrument, channel: Core[Any]) -> None:
+    """A value is about to be taken from the buffer."""
+    party = current_party()
+    slot = _slot(channel, 0)
+    seen.release_acquire(party, (channel, slot))
+    seen.completed(party, "recv", channel, slot)
+    _advance(channel)
+
+
+def skipped(channel: Core[Any]) -> None:
+    """The oldest value of a sliding buffer is about to be dropped by a send."""
+    _advance(channel)
+
+
+def handed_to_receiver(seen: Instrument, channel: Core[Any], waiter: Waiter) -> None:
+    """A send met a parked receiver; the buffer, if there is one, is empty."""
+    slot = _meet(seen, channel, waiter)
+    seen.completed(current_party(), "send", channel, slot)
+    seen.completed(waiter.party, "recv", channel, slot)
+    seen.goroutine_woken(waiter.party)
+
+
+def taken_from_sender(seen: Instrument, channel: Core[Any], waiter: Waiter) -> None:
+    """A receive met a parked sender; the buffer, if there is one, is full.
+
+    Then the sender's value takes the slot that the oldest value leaves.
+    """
+    slot = _meet(seen, channel, waiter)
+    seen.completed(current_party(), "recv", channel, slot)
+    seen.completed(waiter.party, "send", channel, slot)
+    seen.goroutine_woken(waiter.party)
+
+
+def _meet(seen: Instrument, channel: Core[Any], waiter: Waiter) -> int:
+    party, peer = current_party(), waiter.party
+    slot = _slot(channel, 0)
+    address = (channel, slot)
+    if channel._limit == 0:
+        seen.release(party, address)
+        seen.acquire(peer, address)
+        seen.release(peer, address)
+        seen.acquire(party, address)
+    else:
+        # as if the value went through the buffer
+        seen.release_acquire(party, address)
+        seen.release_acquire(peer, address)
+        _advance(channel)
+    return slot
+
+
+def closed(seen: Instrument, channel: Core[Any], waiters: list[Waiter]) -> None:
+    party = current_party()
+    seen.write(party, channel)
+    seen.release(party, channel)
+    seen.completed(party, "close", channel, None)
+    for waiter in waiters:
+        seen.acquire(waiter.party, channel)
+        seen.goroutine_woken(waiter.party)
+
+
+def found_closed(seen: Instrument, channel: Core[Any]) -> None:
+    """A receive found the channel closed and drained."""
+    party = current_party()
+    seen.acquire(party, channel)
+    seen.completed(party, "recv", channel, None)
+
+
+def parked(seen: Instrument, waiter: Waiter, wait: str, channel: object) -> None:
+    """``waiter`` is about to be queued; ``wait`` is Go's word for what it does."""
+    waiter.party = party = current_party()
+    seen.goroutine_parked(party, wait, channel)

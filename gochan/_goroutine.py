@@ -1,0 +1,236 @@
+"""What a goroutine is: a name, a state, a result, and whom its failure concerns.
+
+It belongs to exactly one scope, from ``go()`` to its end. What runs it is the
+nursery that a backend gave to the scope.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import os.path
+from _thread import allocate_lock
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, final
+
+from . import _instrument
+from ._backends import _thread
+from ._cases import RecvCase
+from ._chan import Chan
+from ._errors import CloseOfClosed, GoroutineCancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Generator
+    from types import CodeType, FrameType
+
+    from ._scope import Scope
+
+__all__ = ("Goroutine", "announce")
+
+R_co = TypeVar("R_co", covariant=True)
+
+State = Literal["runnable", "running", "parked", "done"]
+
+_ids = itertools.count(1)
+_creating = allocate_lock()
+
+
+@final
+class Goroutine(Generic[R_co]):
+    """A goroutine that has been started: what ``go()`` returns.
+
+    ``await g`` waits for its end and returns what its function returned. In a
+    select it is ready once the goroutine has ended.
+
+    Attributes:
+        id: a number, unique in this process; ``main`` of the first run is 1.
+        name: for reports; the function's name if none was given.
+    """
+
+    # set by the nursery while it needs them
+    context: Any
+    callback: Any
+    # set at the end
+    _result: R_co
+    _error: BaseException | None
+
+    __slots__ = (
+        "__weakref__",
+        "_code",
+        "_done",
+        "_error",
+        "_lasti",
+        "_over",
+        "_result",
+        "_scope",
+        "callback",
+        "context",
+        "coroutine",
+        "handle",
+        "id",
+        "name",
+        "reason",
+    )
+
+    def __init__(
+        self,
+        scope: Scope,
+        coroutine: Coroutine[Any, Any, R_co],
+        name: str | None,
+        started_by: FrameType,
+    ) -> None:
+        self.id: int = next(_ids)
+        self.name: str = name or str(getattr(coroutine, "__name__", "?"))
+        self._scope = scope
+        # where it was started, kept as cheaply as can be
+        self._code: CodeType = started_by.f_code
+        self._lasti: int = started_by.f_lasti
+        self._over = False
+        # closed at the goroutine's end; made when somebody waits for that
+        self._done: Chan[None] | None = None
+        # the nursery's: what to run, what runs it, and why it was cancelled
+        self.coroutine: Coroutine[Any, Any, R_co] | None = coroutine
+        self.handle: Any = None
+        self.reason: str | None = None
+
+    @property
+    def state(self) -> State:
+        """``runnable``, ``running``, ``parked`` or ``done``; advisory."""
+        coroutine = self.coroutine
+        if self._over or coroutine is None:
+            return "done"
+        if _instrument.find_party() is self:
+            return "running"
+        begun = inspect.getcoroutinestate(coroutine) != inspect.CORO_CREATED
+        return "parked" if begun else "runnable"
+
+    @property
+    def created_at(self) -> str:
+        """Where ``go()`` was called: ``pipeline.py:41 in produce``."""
+        code = self._code
+        lines = itertools.islice(code.co_positions(), self._lasti // 2, None)
+        line = next((at[0] for at in lines), None) or code.co_firstlineno
+        file = os.path.basename(code.co_filename)
+        return f"{file}:{line} in {code.co_qualname}"
+
+    def cancel(self, reason: str | None = None) -> None:
+        """Cancel it, at its next checkpoint and at every one after that.
+
+        Never blocks; from any thread; does nothing once it has ended. A value
+        that has been handed to it is not lost: that operation returns first.
+
+        Args:
+            reason: for reports and for who awaits the goroutine.
+        """
+        if not self._over:
+            self.reason = self.reason or reason or ""
+            self._scope._nursery.cancel_one(self)
+
+    def __await__(self) -> Generator[Any, Any, R_co]:
+        """Wait for the goroutine's end and return its function's result.
+
+        Cancellation: either returns, or raises; the goroutine runs on.
+
+        Raises:
+            GoroutineCancelled: it was cancelled.
+            BaseException: what its function raised.
+        """
+        if not self._over:
+            if _instrument.find_party() is self:
+                raise RuntimeError(f"{self!r} awaits its own end, and would for ever")
+            yield from self._ended().recv_ok().__await__()
+        return self._outcome()
+
+    def blocking_join(self, timeout: float | None = None) -> R_co:
+        """``await g`` for threads.
+
+        Args:
+            timeout: seconds; 0 means one look, None for ever.
+
+        Raises:
+            TimeoutError: it did not end in time; it runs on.
+            GoroutineCancelled: it was cancelled.
+            RuntimeError: this thread runs an event loop: write ``await g``.
+            BaseException: what its function raised.
+        """
+        _thread.check_call("g.blocking_join()", "await g", timeout)
+        if not self._over:
+            self._ended().blocking_recv_ok(timeout)
+        return self._outcome()
+
+    def __gochan_case__(self) -> RecvCase[None]:
+        return RecvCase(self._ended())
+
+    def __repr__(self) -> str:
+        return f"<Goroutine {self.name!r} (id {self.id}), {self.state}>"
+
+    def _ended(self) -> Chan[None]:
+        """The channel that is closed at the goroutine's end."""
+        with _creating:
+            if self._done is None:
+                self._done = Chan(name=f"end of {self.name}")
+        # the end sets _over before it looks for the channel, this is the other
+        # way round: one of the two closes it, or both try to
+        if self._over:
+            self._close(self._done)
+        return self._done
+
+    def _outcome(self) -> R_co:
+        if (seen := _instrument.active) is not None:
+            seen.joined(_instrument.current_party(), self)
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+    # What the nursery calls: see _backends.Job
+
+    def finished(self, result: Any, error: BaseException | None) -> None:
+        """The nursery's: the function has returned or raised."""
+        self._result = result
+        self._error = error
+        if error is not None:
+            self._scope._failed(self, error)
+        self._over = True
+        self.coroutine = None
+        if self._done is not None or _instrument.active is not None:
+            self._tell()
+
+    def cancelled(self) -> None:
+        """The nursery's: it has ended because it was cancelled."""
+        self._error = GoroutineCancelled(
+            f"goroutine {self.name!r} (id {self.id})", self.reason or None
+        )
+        self._over = True
+        self.coroutine = None
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell the instrument and who waits that it has ended."""
+        if (seen := _instrument.active) is not None:
+            seen.goroutine_finished(self)
+        if self._done is not None:
+            self._close(self._done)
+
+    def _close(self, done: Chan[None]) -> None:
+        """The goroutine's own last act, whoever performs it."""
+        # the end, and who first asks for it, may come at the same time
+        with suppress(CloseOfClosed):
+            if _instrument.active is None:
+                done.close()
+            else:
+                with _instrument.acting(self):
+                    done.close()
+
+
+def announce(goroutine: Goroutine[Any], seen: _instrument.Instrument) -> None:
+    """Tell the instrument that it was created, and later that it begins."""
+    coroutine = goroutine.coroutine
+    assert coroutine is not None
+
+    async def begin() -> Any:
+        if (seen := _instrument.active) is not None:
+            seen.goroutine_started(goroutine)
+        return await coroutine
+
+    seen.goroutine_created(goroutine, _instrument.current_party())
+    goroutine.coroutine = begin()

@@ -1,0 +1,152 @@
+"""The one seam to the tools: race detector, trace, leak and deadlock reports.
+
+The core calls the installed instrument at the places where Go's runtime calls
+its race detector and its tracer. While none is installed (``active is None``)
+an operation pays one test of a module attribute.
+
+Vocabulary, as in ThreadSanitizer. A *party* is whoever runs code: a goroutine,
+or a foreign task or thread. An *address* is what a party synchronises on: a
+channel (close, and the implicit accesses of send and close), or one slot of its
+buffer (``(channel, index)``; index 0 when unbuffered). The party that arrives
+second at a rendezvous performs both halves while its peer is parked; the peer
+does nothing when it wakes.
+"""
+
+from __future__ import annotations
+
+from _thread import get_ident
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Literal
+
+from . import _budget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Hashable, Sequence
+
+__all__ = ("Instrument", "install", "uninstall")
+
+Operation = Literal["send", "recv", "close"]
+
+
+class Instrument:
+    """Base class of instruments: override the events you want, all do nothing.
+
+    Events arrive on the thread that causes them, those about one channel in
+    their real order, because its lock is held. So a handler must be quick, must
+    not use channels, and must lock what it shares.
+    """
+
+    def goroutine_created(self, party: Hashable, parent: Hashable) -> None:
+        """``parent`` has called ``go()``: everything it did so far comes before."""
+
+    def goroutine_started(self, party: Hashable) -> None:
+        """The goroutine begins to run."""
+
+    def goroutine_parked(self, party: Hashable, wait: str, channel: object) -> None:
+        """``party`` waits. ``wait`` is Go's word for it, such as ``chan send``."""
+
+    def goroutine_woken(self, party: Hashable) -> None:
+        """A peer, a close or a cancellation has made ``party`` runnable again."""
+
+    def goroutine_finished(self, party: Hashable) -> None:
+        """The goroutine has returned or raised. As in Go this orders nothing."""
+
+    def joined(self, party: Hashable, finished: Hashable) -> None:
+        """``party`` has awaited ``finished``: all that did comes before."""
+
+    def completed(
+        self, party: Hashable, operation: Operation, channel: object, slot: int | None
+    ) -> None:
+        """``party``'s operation took effect. ``slot`` is the buffer slot it used."""
+
+    def read(self, party: Hashable, address: Hashable) -> None:
+        """An access as of a plain read: a send reads the channel."""
+
+    def write(self, party: Hashable, address: Hashable) -> None:
+        """An access as of a plain write: a close writes the channel."""
+
+    def acquire(self, party: Hashable, address: Hashable) -> None:
+        """``party``'s clock joins the address's."""
+
+    def release(self, party: Hashable, address: Hashable) -> None:
+        """The address's clock becomes ``party``'s."""
+
+    def release_merge(self, party: Hashable, address: Hashable) -> None:
+        """The address's clock joins ``party``'s."""
+
+    def release_acquire(self, party: Hashable, address: Hashable) -> None:
+        """Both at once, a swap: the address gets none of what it gives."""
+
+
+class _Several(Instrument):
+    """Forwards every event to several instruments, in the order installed."""
+
+    def __init__(self, parts: Sequence[Instrument]) -> None:
+        def forward(event: str) -> None:
+            handlers = [getattr(part, event) for part in parts]
+
+            def call(*args: object) -> None:
+                for handler in handlers:
+                    handler(*args)
+
+            setattr(self, event, call)
+
+        for event in vars(Instrument):
+            if not event.startswith("_"):
+                forward(event)
+
+
+active: Instrument | None = None
+
+
+_acting: ContextVar[Hashable] = ContextVar("gochan acting", default=None)
+
+
+@contextmanager
+def acting(party: Hashable) -> Generator[None]:
+    """What is done inside is done by ``party``."""
+    token = _acting.set(party)
+    try:
+        yield
+    finally:
+        _acting.reset(token)
+
+
+def current_party() -> Hashable:
+    """Who runs the calling code: a goroutine, else a foreign task or thread."""
+    party = _acting.get()
+    return find_party() if party is None else party
+
+
+# replaced by the module that knows goroutines
+find_party: Callable[[], Hashable] = get_ident
+
+_installed: list[Instrument] = []
+
+
+def install(instrument: Instrument) -> None:
+    """Let ``instrument`` see every event of this process from now on.
+
+    Install before the channels to be watched are used: the slots of a buffer
+    are numbered from there.
+    """
+    _installed.append(instrument)
+    _select_active()
+
+
+def uninstall(instrument: Instrument) -> None:
+    """Undo one :func:`install`."""
+    _installed.remove(instrument)
+    _select_active()
+
+
+def _select_active() -> None:
+    global active
+    if not _installed:
+        active = None
+    elif len(_installed) == 1:
+        active = _installed[0]
+    else:
+        active = _Several(tuple(_installed))
+    _budget.watch(active is not None)

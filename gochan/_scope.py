@@ -1,0 +1,323 @@
+"""Scopes: they own goroutines, and are left only when all of those have ended.
+
+The scope that ``go()`` starts in is a context variable. A goroutine inherits it
+with the context that is copied at ``go()``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from _thread import get_ident
+from collections.abc import Coroutine
+from contextlib import suppress
+from contextvars import ContextVar
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast, final
+
+from . import _instrument
+from ._backends import backend
+from ._goroutine import Goroutine, announce
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+    from types import FrameType, TracebackType
+    from typing import Self
+
+    from ._backends import Nursery
+
+__all__ = (
+    "Scope",
+    "coroutine_of",
+    "current_scope",
+    "go",
+    "refuse_uncallable",
+    "scope",
+    "yield_",
+)
+
+R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
+
+current_scope: ContextVar[Scope | None] = ContextVar("gochan scope", default=None)
+
+
+def refuse_uncallable(fn: object, call: str) -> None:
+    """Say what to write in place of ``call(fn)``.
+
+    Raises:
+        TypeError: it is a coroutine already, or nothing that can be called.
+    """
+    if callable(fn):
+        return
+    if inspect.iscoroutine(fn):
+        # it will not be awaited: no warning on top of the error
+        fn.close()
+        name = fn.__name__
+        raise TypeError(
+            f"{call} wants the function and its arguments, not a coroutine: "
+            f"write {call}({name}, ...), not {call}({name}(...))"
+        )
+    example = "worker, ch" if call == "go" else "main"
+    raise TypeError(
+        f"{call} wants an async function, not {fn!r}: write {call}({example})"
+    )
+
+
+def coroutine_of(
+    fn: Any, args: tuple[Any, ...], call: str = "go"
+) -> Coroutine[Any, Any, Any]:
+    """Call an async function; refuse everything else and show the right form."""
+    if not callable(fn):
+        refuse_uncallable(fn, call)
+    coroutine = fn(*args)
+    if type(coroutine) is CoroutineType or isinstance(coroutine, Coroutine):
+        return coroutine  # pyright: ignore[reportUnknownVariableType]
+    name = getattr(fn, "__name__", repr(fn))
+    if inspect.isasyncgen(coroutine):
+        raise TypeError(
+            f"{name} is an async generator: give {call} an async function, "
+            "with a channel in place of yield"
+        )
+    raise TypeError(
+        f"{name} is a plain function, it returned {coroutine!r}: "
+        f"write async def {name}(...)"
+    )
+
+
+@final
+class Scope:
+    """Owns goroutines: what ``scope()`` gives. Left only when all have ended.
+
+    Attributes:
+        name: for reports.
+    """
+
+    __slots__ = ("_errors", "_main", "_nursery", "_open", "_outer", "name")
+
+    _nursery: Nursery
+
+    def __init__(self, name: str | None) -> None:
+        self.name: str | None = name
+        self._open = False
+        self._errors: list[BaseException] = []
+        self._outer: Scope | None = None
+        # of a run: its main goroutine
+        self._main: Goroutine[Any] | None = None
+
+    def go(
+        self,
+        fn: Callable[[*Ts], Coroutine[Any, Any, R]],
+        /,
+        *args: *Ts,
+        name: str | None = None,
+    ) -> Goroutine[R]:
+        """:func:`go`, in this scope; from any thread, while the scope is open.
+
+        Raises:
+            RuntimeError: the scope has been left, or not been entered.
+            TypeError: ``fn`` is not an async function.
+        """
+        return self._go(fn, args, name, sys._getframe(1))
+
+    def _go(
+        self,
+        fn: Callable[..., Coroutine[Any, Any, R]],
+        args: tuple[Any, ...],
+        name: str | None,
+        started_by: FrameType,
+    ) -> Goroutine[R]:
+        if not self._open:
+            refuse_uncallable(fn, "go")
+            raise RuntimeError(
+                f"{self!r} is not open: call go() between `async with scope() as s:` "
+                "and its end, while the scope still has goroutines"
+            )
+        goroutine = Goroutine(self, coroutine_of(fn, args), name, started_by)
+        if _instrument.active is not None:
+            announce(goroutine, _instrument.active)
+        self._nursery.start_soon(goroutine)
+        return goroutine
+
+    def _start_main(
+        self, main: Coroutine[Any, Any, R], started_by: FrameType
+    ) -> Goroutine[R]:
+        self._main = goroutine = Goroutine(self, main, "main", started_by)
+        if _instrument.active is not None:
+            announce(goroutine, _instrument.active)
+        self._nursery.start_soon(goroutine)
+        return goroutine
+
+    def cancel(self, reason: str | None = None) -> None:
+        """Cancel all its goroutines and its body. It is then left silently.
+
+        Never blocks; from any thread.
+
+        Args:
+            reason: for reports and for who awaits one of the goroutines.
+        """
+        if self._open:
+            self._nursery.cancel(reason)
+
+    def _failed(self, goroutine: Goroutine[Any], error: BaseException) -> None:
+        """A goroutine raised: that concerns all the others."""
+        if goroutine is not self._main:
+            note = (
+                f"goroutine {goroutine.name!r} (id {goroutine.id}) "
+                f"started at {goroutine.created_at}"
+            )
+            # an exception may refuse it, such as a frozen dataclass
+            with suppress(Exception):
+                error.add_note(note)
+        self._errors.append(error)
+        self._nursery.cancel("another goroutine failed")
+
+    async def __aenter__(self) -> Self:
+        if self._open or self._errors:
+            raise RuntimeError(f"{self!r} was entered before: write scope() each time")
+        self._nursery = backend().nursery()
+        await self._nursery.open()
+        self._outer = current_scope.get()
+        current_scope.set(self)
+        self._open = True
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        # Not ``bool``: for type checkers that would mean that any exception may
+        # be swallowed, and names bound inside be unbound after it.
+        current_scope.set(self._outer)
+        own = False
+        try:
+            own = await self._nursery.close(error)
+        except BaseException:
+            # A cancellation from outside, repeated at the next checkpoint: what
+            # the goroutines raised is worth more. But an exit has left the loop
+            # already if that is its way, and this is the loop's shutdown.
+            if not self._errors or (self._nursery.exits and _exit_in(self._errors)):
+                raise
+        finally:
+            self._open = False
+        errors = self._errors
+        raised = None if own else self._apart_from_cancellation(error)
+        # the body may raise what it has awaited: that is one failure
+        if raised is not None and not any(raised is other for other in errors):
+            errors = [raised, *errors]
+        if errors:
+            try:
+                raise _group(errors) from None
+            finally:
+                # no cycle from the exception's traceback to itself
+                self._errors = []
+                del errors, error, raised
+        return own
+
+    def _apart_from_cancellation(
+        self, error: BaseException | None
+    ) -> BaseException | None:
+        cancelled = self._nursery.cancelled
+        if isinstance(error, cancelled):
+            return None
+        if isinstance(error, BaseExceptionGroup):
+            group = cast("BaseExceptionGroup[BaseException]", error)
+            match, rest = group.split(cancelled)
+            # not rest, which is a copy, if there was nothing to take out
+            return group if match is None else rest
+        return error
+
+    def __repr__(self) -> str:
+        name = f" {self.name!r}" if self.name else ""
+        return f"<Scope{name}, {'open' if self._open else 'not open'}>"
+
+
+def _exit_in(errors: list[BaseException]) -> BaseException | None:
+    for error in errors:
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            return error
+    return None
+
+
+def _group(errors: list[BaseException]) -> BaseException:
+    """What leaves a scope. Ctrl-C and exit are what they are, as in asyncio."""
+    return _exit_in(errors) or BaseExceptionGroup(
+        "unhandled errors in goroutines", errors
+    )
+
+
+def scope(*, name: str | None = None) -> Scope:
+    """Own goroutines: those started inside are waited for at the end.
+
+    Write ``async with scope() as s:``. Inside of it ``go()`` starts them, also in
+    functions that are called there. If one raises, the others and the body are
+    cancelled, and everything that was raised comes out as an ``ExceptionGroup``.
+
+    Cancellation: a scope that is cancelled cancels its goroutines and waits for
+    them to end.
+
+    Args:
+        name: for reports.
+    """
+    return Scope(name)
+
+
+def go(
+    fn: Callable[[*Ts], Coroutine[Any, Any, R]],
+    /,
+    *args: *Ts,
+    name: str | None = None,
+) -> Goroutine[R]:
+    """Start ``fn(*args)`` as a goroutine and return its handle at once.
+
+    It joins the innermost :func:`scope` that the calling code has entered, else
+    the scope of the goroutine that calls, else the run's. It gets a copy of the
+    caller's context variables. Never blocks; from any thread that inherited the
+    context of a goroutine, as ``anyio.to_thread`` hands it on.
+
+    Args:
+        fn: an async function.
+        args: its arguments; ``functools.partial`` for keywords.
+        name: for reports; the function's name if not given.
+
+    Raises:
+        RuntimeError: there is no run and no open scope here.
+        TypeError: ``fn`` is not an async function.
+    """
+    owner = current_scope.get()
+    if owner is None:
+        refuse_uncallable(fn, "go")
+        raise RuntimeError(
+            "go() needs a run or a scope: start the program with gochan.run(main), "
+            "or write `async with gochan.scope():` around it"
+        )
+    return owner._go(fn, args, name, sys._getframe(1))
+
+
+async def yield_() -> None:
+    """Let other goroutines run: Go's ``runtime.Gosched``. Orders nothing.
+
+    Cancellation: a checkpoint; raises if it is due, and nothing has changed.
+    """
+    await backend().yield_now()
+
+
+def _find_party() -> Hashable:
+    """The goroutine that runs, else the foreign task, else the thread."""
+    try:
+        task = backend().current_task()
+    except RuntimeError:
+        return get_ident()
+    owner = current_scope.get()
+    while owner is not None:
+        job: Any = owner._nursery.running(task)
+        if job is not None:
+            party: Hashable = job
+            return party
+        owner = owner._outer
+    return task
+
+
+_instrument.find_party = _find_party

@@ -1,0 +1,453 @@
+"""Select: wait for several channel operations, do exactly one.
+
+Three passes, as in Go's ``runtime/select.go``:
+1. *poll*: is a case ready? Looks without locks, chooses at random among those
+   that seem ready, and does the operation under its channel's lock. ``_glance`` is
+   this pass for the usual case, where a call costs as much as the operation.
+2. *enlist*: with the locks of all channels held, look again at one instant; if
+   still nothing is ready, queue one waiter on every channel.
+3. *park*, and tell which case a peer has completed. The peer has unlinked the
+   cases that lost.
+
+Looking without a lock is safe: what it sees may be out of date, so a case that
+looked ready is tried under the lock, and "none is ready" is only believed in
+pass 2.
+
+Every ready case is equally likely, and a case given twice counts twice. A send on
+a closed channel is ready, and raises if it is chosen. Nothing is fair over time
+beyond that: a case that is not first in line may lose many times in a row.
+"""
+
+from __future__ import annotations
+
+import random as _random_module
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from . import _backends, _edges, _instrument
+from ._backends import _thread, uninterrupted
+from ._budget import budget
+from ._cases import KINDS, Case, as_case, close_coroutine
+from ._core import BLOCKED
+from ._waiter import Node, Waiter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ._cases import Selectable
+    from ._chan import Chan
+
+__all__ = ("blocking_select", "select", "select_nowait")
+
+C1 = TypeVar("C1", bound=Case)
+C2 = TypeVar("C2", bound=Case)
+C3 = TypeVar("C3", bound=Case)
+C4 = TypeVar("C4", bound=Case)
+C5 = TypeVar("C5", bound=Case)
+
+# replaced by tests and by the schedule explorer
+random: Callable[[], float] = _random_module.random
+
+
+def _table(things: tuple[Any, ...]) -> list[Case]:
+    table: list[Case] = []
+    try:
+        for index, thing in enumerate(things):
+            case: Case = thing if type(thing) in KINDS else as_case(thing)
+            case.index = index
+            table.append(case)
+    except TypeError:
+        # no warnings that they were not awaited on top of the error
+        for thing in things:
+            close_coroutine(thing)
+        raise
+    return table
+
+
+@uninterrupted
+def _glance(things: tuple[Any, ...], biased: bool) -> Case | None:
+    """Pass 1 for the usual case: one look at each, and one that is simply ready.
+
+    None if nothing is ready, or if it takes more than the buffer of one channel.
+    Called with budget left, so no instrument is installed.
+    """
+    ready: list[int] = []
+    for index, case in enumerate(things):
+        if type(case) not in KINDS:
+            return None
+        case.index = index
+        channel = case._target
+        if channel is None:
+            continue
+        if case._sends:
+            if len(channel._buf) >= channel._room and (
+                channel._receivers.head is None and not channel._closed
+            ):
+                continue
+        elif not channel._buf and (
+            channel._senders.head is None and not channel._closed
+        ):
+            continue
+        ready.append(index)
+    if not ready:
+        return None
+    chosen = _pick(ready, biased)
+    pick: Any = things[chosen]
+    channel = pick._target
+    # nothing in between may raise
+    channel._acquire()
+    if pick._sends:
+        if channel._receivers.head is None and len(channel._buf) < channel._room:
+            channel._buf.append(pick._value)
+            channel._release()
+            # it may stand in the call twice
+            pick.index = chosen
+            sent: Case = pick
+            return sent
+    elif channel._buf and channel._senders.head is None:
+        pick._value = channel._buf.popleft()
+        channel._release()
+        pick._ok = True
+        pick.index = chosen
+        received: Case = pick
+        return received
+    channel._release()
+    return _carry_out(pick, chosen)
+
+
+@uninterrupted
+def _carry_out(case: Case, index: int) -> Case | None:
+    """Do this very case: to draw again would favour those that are simple."""
+    channel = case._target
+    assert channel is not None
+    with channel._lock:
+        value, ok, peer = _try(case)
+    if peer is BLOCKED:
+        return None
+    if peer is None or peer.settle() or not case._sends:
+        return _finish(case, index, value, ok)
+    # it went to a receiver whose loop has been closed: not sent
+    return None
+
+
+def _finish(case: Case, index: int, value: Any, ok: bool) -> Case:
+    """Fill in the result of the chosen case."""
+    # the same case object may stand in the call twice
+    case.index = index
+    case._completed(value, ok)
+    return case
+
+
+def _ready(table: Sequence[Case]) -> list[int]:
+    """The cases that could be done now, as far as can be seen without locks."""
+    ready: list[int] = []
+    for index, case in enumerate(table):
+        channel = case._target
+        if channel is None:
+            continue
+        if case._sends:
+            if (
+                channel._receivers.head is not None
+                or len(channel._buf) < channel._limit
+                or channel._closed
+                or channel._lossy is not None
+            ):
+                ready.append(index)
+        elif channel._buf or channel._senders.head is not None or channel._closed:
+            ready.append(index)
+    return ready
+
+
+def _try(case: Case) -> tuple[Any, bool, Waiter | None]:
+    """Do the case if it is ready, with its channel's lock held."""
+    channel = case._target
+    assert channel is not None
+    if case._sends:
+        return None, True, channel._try_send(case._value)
+    return channel._try_recv()
+
+
+def _pick(ready: list[int], biased: bool) -> int:
+    """Take one out of those that are ready."""
+    if biased or len(ready) == 1:
+        return ready.pop(0)
+    return ready.pop(int(random() * len(ready)))
+
+
+def _poll(table: Sequence[Case], biased: bool) -> Case | None:
+    """Pass 1. The chosen case, done, or None."""
+    ready = _ready(table)
+    while ready:
+        index = _pick(ready, biased)
+        if (done := _carry_out(table[index], index)) is not None:
+            return done
+    return None
+
+
+@uninterrupted
+def _enlist(table: Sequence[Case], biased: bool, waiter: Waiter | None) -> Case | None:
+    """Pass 2. The chosen case, done; or None, with ``waiter`` queued on all."""
+    channels = {id(case._target): case._target for case in table}
+    # one order for all, so that two selects cannot wait for each other's locks
+    ordered: list[Chan[Any]] = [
+        channel for _, channel in sorted(channels.items()) if channel is not None
+    ]
+    held = 0
+    try:
+        for channel in ordered:
+            channel._acquire()
+            held += 1
+        done = _first_ready(table, biased)
+        if done is None and waiter is not None:
+            _queue(table, waiter, biased or len(ordered) == len(table))
+    finally:
+        for channel in ordered[:held]:
+            channel._release()
+    if done is None:
+        return None
+    index, value, ok, peer = done
+    if peer is None or peer.settle() or not table[index]._sends:
+        return _finish(table[index], index, value, ok)
+    # it went to a receiver whose loop has been closed: not sent
+    return _enlist(table, biased, waiter)
+
+
+def _first_ready(
+    table: Sequence[Case], biased: bool
+) -> tuple[int, Any, bool, Waiter | None] | None:
+    """With all locks held: do a case that is ready, and tell which and how."""
+    ready = _ready(table)
+    while ready:
+        index = _pick(ready, biased)
+        value, ok, peer = _try(table[index])
+        # BLOCKED: only receivers waited there whose loops have been closed
+        if peer is not BLOCKED:
+            return index, value, ok, peer
+    return None
+
+
+def _queue(table: Sequence[Case], waiter: Waiter, in_order: bool) -> None:
+    waiter.for_select()
+    if (seen := _instrument.active) is not None:
+        _edges.parked(seen, waiter, "select" if table else "select (no cases)", None)
+    nodes = waiter.nodes
+    assert nodes is not None
+    for index, case in enumerate(table):
+        if case._target is not None:
+            nodes.append(Node(waiter, case._value, index))
+    if not in_order:
+        # the first of two cases in one queue is served first: draw which it is
+        nodes.sort(key=lambda _: random())
+    for node in nodes:
+        case = table[node.case]
+        channel = case._target
+        assert channel is not None
+        (channel._senders if case._sends else channel._receivers).push(node)
+
+
+@overload
+async def select(case: Selectable[C1], /, *, biased: bool = False) -> C1: ...
+@overload
+async def select(
+    case: Selectable[C1], case2: Selectable[C2], /, *, biased: bool = False
+) -> C1 | C2: ...
+@overload
+async def select(
+    case: Selectable[C1],
+    case2: Selectable[C2],
+    case3: Selectable[C3],
+    /,
+    *,
+    biased: bool = False,
+) -> C1 | C2 | C3: ...
+@overload
+async def select(
+    case: Selectable[C1],
+    case2: Selectable[C2],
+    case3: Selectable[C3],
+    case4: Selectable[C4],
+    /,
+    *,
+    biased: bool = False,
+) -> C1 | C2 | C3 | C4: ...
+@overload
+async def select(
+    case: Selectable[C1],
+    case2: Selectable[C2],
+    case3: Selectable[C3],
+    case4: Selectable[C4],
+    case5: Selectable[C5],
+    /,
+    *,
+    biased: bool = False,
+) -> C1 | C2 | C3 | C4 | C5: ...
+@overload
+async def select(*cases: Selectable[C1] | None, biased: bool = False) -> C1: ...
+async def select(*cases: Selectable[Case] | None, biased: bool = False) -> Case:
+    """Wait until one of the cases can go on, do it, and return that very case.
+
+    ``recv(ch)`` and ``send(ch, value)`` make cases. A channel stands for
+    ``recv(channel)``, and so does anything with ``__gochan_case__()`` for what
+    that returns; then the case that is returned is a new one. Values to send are
+    read once, on entry. With no cases, or with nil channels alone, it waits for
+    ever.
+
+    Yields to other goroutines when it waits, and at least every 64th time when it
+    does not.
+
+    Cancellation: either returns with exactly one case done, or raises and nothing
+    has changed on any channel.
+
+    Args:
+        cases: what to wait for.
+        biased: take the first ready case in order, instead of any at random.
+
+    Raises:
+        SendOnClosed: a send on a closed channel was chosen.
+        TypeError: an argument cannot be selected on.
+    """
+    left = budget.left
+    if left > 0:
+        budget.left = left - 1
+        chosen = _glance(cases, biased)
+        if chosen is not None:
+            return chosen
+    elif _backends.must_yield():
+        await _backends.backend().yield_now()
+    table = _table(cases)
+    if (chosen := _poll(table, biased)) is not None:
+        return chosen
+    waiter = _backends.async_waiter()
+    if (chosen := _enlist(table, biased, waiter)) is not None:
+        return chosen
+    await waiter.park()
+    return _finish(table[waiter.case], waiter.case, waiter.value, waiter.ok)
+
+
+@overload
+def select_nowait(case: Selectable[C1], /, *, biased: bool = False) -> C1 | None: ...
+@overload
+def select_nowait(
+    case: Selectable[C1], case2: Selectable[C2], /, *, biased: bool = False
+) -> C1 | C2 | None: ...
+@overload
+def select_nowait(
+    case: Selectable[C1],
+    case2: Selectable[C2],
+    case3: Selectable[C3],
+    /,
+    *,
+    biased: bool = False,
+) -> C1 | C2 | C3 | None: ...
+@overload
+def select_nowait(
+    case: Selectable[C1],
+    case2: Selectable[C2],
+    case3: Selectable[C3],
+    case4: Selectable[C4],
+    /,
+    *,
+    biased: bool = False,
+) -> C1 | C2 | C3 | C4 | None: ...
+@overload
+def select_nowait(
+    case: Selectable[C1],
+    case2: Selectable[C2],
+    case3: Selectable[C3],
+    case4: Selectable[C4],
+    case5: Selectable[C5],
+    /,
+    *,
+    biased: bool = False,
+) -> C1 | C2 | C3 | C4 | C5 | None: ...
+@overload
+def select_nowait(*cases: Selectable[C1] | None, biased: bool = False) -> C1 | None: ...
+def select_nowait(*cases: Selectable[Case] | None, biased: bool = False) -> Case | None:
+    """Go's select with ``default``: the case that was done, or None if none is ready.
+
+    All channels are looked at in one instant. Never blocks; from any thread.
+
+    Raises:
+        SendOnClosed: a send on a closed channel was chosen.
+        TypeError: an argument cannot be selected on.
+    """
+    table = _table(cases)
+    return _poll(table, biased) or _enlist(table, biased, None)
+
+
+@overload
+def blocking_select(
+    case: Selectable[C1], /, *, biased: bool = False, timeout: float | None = None
+) -> C1: ...
+@overload
+def blocking_select(
+    case: Selectable[C1],
+    case2: Selectable[C2],
+    /,
+    *,
+    biased: bool = False,
+    timeout: float | None = None,
+) -> C1 | C2: ...
+@overload
+def blocking_select(
+    case: Selectable[C1],
+    case2: Selectable[C2],
+    case3: Selectable[C3],
+    /,
+    *,
+    biased: bool = False,
+    timeout: float | None = None,
+) -> C1 | C2 | C3: ...
+@overload
+def blocking_select(
+    case: Selectable[C1],
+    case2: Selectable[C2],
+    case3: Selectable[C3],
+    case4: Selectable[C4],
+    /,
+    *,
+    biased: bool = False,
+    timeout: float | None = None,
+) -> C1 | C2 | C3 | C4: ...
+@overload
+def blocking_select(
+    case: Selectable[C1],
+    case2: Selectable[C2],
+    case3: Selectable[C3],
+    case4: Selectable[C4],
+    case5: Selectable[C5],
+    /,
+    *,
+    biased: bool = False,
+    timeout: float | None = None,
+) -> C1 | C2 | C3 | C4 | C5: ...
+@overload
+def blocking_select(
+    *cases: Selectable[C1] | None, biased: bool = False, timeout: float | None = None
+) -> C1: ...
+def blocking_select(
+    *cases: Selectable[Case] | None, biased: bool = False, timeout: float | None = None
+) -> Case:
+    """:func:`select` for threads.
+
+    Args:
+        cases: what to wait for.
+        biased: take the first ready case in order, instead of any at random.
+        timeout: seconds; 0 means one look, None for ever.
+
+    Raises:
+        SendOnClosed: a send on a closed channel was chosen.
+        TimeoutError: no case was ready in time; nothing has changed.
+        TypeError: an argument cannot be selected on.
+        ValueError: ``timeout`` is negative.
+        RuntimeError: this thread runs an event loop: write ``await select(...)``.
+    """
+    _thread.check_call("blocking_select(...)", "await select(...)", timeout)
+    table = _table(cases)
+    if (chosen := _poll(table, biased)) is not None:
+        return chosen
+    waiter = _thread.Waiter()
+    if (chosen := _enlist(table, biased, waiter)) is not None:
+        return chosen
+    if not waiter.park_thread(timeout):
+        raise TimeoutError(f"no case was ready within {timeout} seconds")
+    return _finish(table[waiter.case], waiter.case, waiter.value, waiter.ok)

@@ -1,0 +1,205 @@
+"""One parked operation, and the queues it waits in.
+
+A :class:`Waiter` is one wait of one party. A plain send or receive is its own
+node in one queue. A select has one waiter and one :class:`Node` for each case;
+whoever takes its *claim* first decides the select, everybody else skips it.
+
+Invariants:
+1. ``node.queue`` is the queue that links the node, else ``None``; both change
+   only under that queue's lock.
+2. A plain waiter is claimed by being unlinked under the lock. A select's claim
+   is taken from ``token``, atomically, since its queues have different locks.
+3. Exactly one of these happens to a waiter: a peer claims it, fills in ``ok``,
+   ``value`` and ``case``, and calls :meth:`Waiter.wake`; or its own side
+   withdraws it, and then nothing has happened to it.
+4. A claimed waiter is in no queue: who claims a select unlinks its other nodes
+   before waking it.
+
+Notable difference from Go: there the woken goroutine unlinks the cases that
+lost (pass 3 of ``selectgo``); here the waker does, so that a loop that is slow
+to run its goroutine leaves no stale node behind.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import _instrument
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+    from threading import Lock
+
+__all__ = ("Node", "WaitQueue", "Waiter")
+
+
+class Node:
+    """A place in one wait queue."""
+
+    __slots__ = ("case", "next", "prev", "queue", "value", "waiter")
+
+    def __init__(self, waiter: Waiter | None, value: Any, case: int) -> None:
+        self.prev: Node | None = None
+        self.next: Node | None = None
+        self.queue: WaitQueue | None = None
+        # None where the node is itself the waiter: no reference to itself
+        self.waiter = waiter
+        self.value = value
+        self.case = case
+
+
+class Waiter(Node):
+    """One parked operation. Backends add how its party sleeps and is woken.
+
+    After a claim: ``ok`` is True if a value was handed over and False if the
+    channel was closed, ``value`` is what a receive got, ``case`` the index of
+    the select case that was chosen.
+    """
+
+    __slots__ = ("nodes", "ok", "party", "token")
+
+    def __init__(self, value: Any = None) -> None:
+        self.prev = None
+        self.next = None
+        self.queue = None
+        self.waiter = None
+        self.value = value
+        self.case = 0
+        self.ok = False
+        self.nodes: list[Node] | None = None
+        # one element while unclaimed; list.pop() is atomic on every build
+        self.token: list[None] | None = None
+        # who waits; known only while an instrument is installed
+        self.party: Hashable = None
+
+    def for_select(self) -> None:
+        """Make this the waiter of a select: claimed by token, with many nodes."""
+        self.nodes = []
+        self.token = [None]
+
+    def claim(self) -> bool:
+        """Decide a select. True for exactly one caller."""
+        try:
+            self.token.pop()  # type: ignore[union-attr]  # only selects are asked
+        except IndexError:
+            return False
+        return True
+
+    def claimed(self) -> bool:
+        """Whether it has been decided: by a peer, or by withdrawing."""
+        return self.queue is None if self.token is None else not self.token
+
+    def withdraw(self) -> bool:
+        """Leave every queue. False if a peer has claimed the waiter before."""
+        if self.nodes is not None:
+            if not self.claim():
+                return False
+            self.unlink()
+        else:
+            queue = self.queue
+            if queue is None:
+                return False
+            with queue.lock:
+                # it may have been claimed while we waited for the lock
+                if self.queue is not queue:
+                    return False
+                queue.remove(self)
+        if self.party is not None and (seen := _instrument.active) is not None:
+            seen.goroutine_woken(self.party)
+        return True
+
+    def unlink(self) -> None:
+        """Take all nodes of a claimed select out of their queues."""
+        nodes = self.nodes
+        if nodes:
+            for node in nodes:
+                queue = node.queue
+                if queue is not None:
+                    with queue.lock:
+                        # a peer that lost the claim may have dropped it by now
+                        if node.queue is queue:
+                            queue.remove(node)
+            # the nodes point back here: break the cycle
+            nodes.clear()
+
+    def settle(self) -> bool:
+        """The end of every claim by a peer: no ghosts, then wake.
+
+        Call it without holding any lock. False as :meth:`wake`.
+        """
+        if self.nodes:
+            self.unlink()
+        return self.wake()
+
+    def wake(self) -> bool:
+        """Make the party runnable, from any thread.
+
+        False if it can never run again, since its loop has been closed: then it
+        has received nothing, and who sends to it has to find another receiver.
+        """
+        raise NotImplementedError
+
+
+class WaitQueue:
+    """First come, first served, with removal from the middle in O(1).
+
+    All methods want ``lock`` held.
+    """
+
+    __slots__ = ("head", "lock", "tail")
+
+    def __init__(self, lock: Lock) -> None:
+        self.head: Node | None = None
+        self.tail: Node | None = None
+        self.lock = lock
+
+    def push(self, node: Node) -> None:
+        """Wait behind all others."""
+        tail = self.tail
+        node.prev = tail
+        node.queue = self
+        if tail is None:
+            self.head = node
+        else:
+            tail.next = node
+        self.tail = node
+
+    def pop(self) -> Node | None:
+        """Claim the one that waits longest; None if nobody can be claimed."""
+        while (node := self.head) is not None:
+            head = self.head = node.next
+            if head is None:
+                self.tail = None
+            else:
+                head.prev = None
+                node.next = None
+            node.queue = None
+            if node.waiter is None or node.waiter.claim():
+                return node
+        return None
+
+    def remove(self, node: Node) -> None:
+        """Unlink a node of this queue, wherever it stands."""
+        before, after = node.prev, node.next
+        if before is None:
+            self.head = after
+        else:
+            before.next = after
+        if after is None:
+            self.tail = before
+        else:
+            after.prev = before
+        node.prev = node.next = node.queue = None
+
+    def __iter__(self) -> Iterator[Node]:
+        node = self.head
+        while node is not None:
+            yield node
+            node = node.next
+
+    def __len__(self) -> int:
+        """The number of waiters, by counting: O(n), for reports and checks."""
+        return sum(1 for _ in self)
+
+    def __bool__(self) -> bool:
+        return self.head is not None

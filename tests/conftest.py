@@ -1,0 +1,54 @@
+"""Every test runs on every backend named in GOCHAN_TEST_BACKENDS.
+
+``async def`` tests run inside a loop of each backend (anyio's plugin). A test
+that starts its own run takes the fixture ``backend``: ``run(main, **backend)``.
+Tests marked ``trio``, in ``test_trio_*.py``, are run by pytest-trio instead.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+from typing import Any
+
+import pytest
+
+BACKENDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "asyncio": ("asyncio", {}),
+    "uvloop": ("asyncio", {"use_uvloop": True}),
+    "trio": ("trio", {}),
+}
+NAMES = os.environ.get("GOCHAN_TEST_BACKENDS", "asyncio,trio").split(",")
+
+collect_ignore_glob: list[str] = []
+if importlib.util.find_spec("trio") is None or "trio" not in NAMES:
+    # these files test what is trio's own, and import it
+    collect_ignore_glob.append("test_trio_*.py")
+
+
+def pytest_configure() -> None:
+    # A shell that starts us in the background has us ignore Ctrl-C, and programs
+    # that the tests start would inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "anyio_backend" in metafunc.fixturenames:
+        # anyio wants every async test; pytest-trio's are to run once
+        own = metafunc.definition.get_closest_marker("trio") is not None
+        names = ["trio"] if own else NAMES
+        metafunc.parametrize("anyio_backend", names, indirect=True)
+
+
+@pytest.fixture
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    return BACKENDS[request.param]
+
+
+@pytest.fixture
+def backend(anyio_backend: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+    """Keyword arguments for ``gochan.run``."""
+    name, options = anyio_backend
+    return {"backend": name, "backend_options": options}

@@ -1,0 +1,1 @@
+"""Go's own tests of channels, select and goroutines, written for gochan."""

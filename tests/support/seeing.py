@@ -1,0 +1,148 @@
+"""Instruments for tests: one that writes down events, one that keeps clocks."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, cast
+
+import gochan
+from gochan import Chan, Instrument
+from gochan._instrument import current_party
+
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+__all__ = ("Clocks", "Recorder")
+
+SYNC = ("read", "write", "acquire", "release", "release_merge", "release_acquire")
+
+
+def _name(thing: object) -> str:
+    if isinstance(thing, gochan.Goroutine):
+        return thing.name
+    if isinstance(thing, Chan):
+        return thing.name
+    if isinstance(thing, tuple):
+        channel, slot = cast("tuple[Chan[Any], int]", thing)
+        return f"{channel.name}[{slot}]"
+    if isinstance(thing, int) and thing == threading.get_ident():
+        return "thread"
+    return str(thing)
+
+
+class Recorder(Instrument):
+    """Writes every event down: ``"release sender ch[0]"``."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+        def note(event: str) -> Any:
+            def call(*args: object) -> None:
+                # names are found at once: an event may arrive in another thread
+                self.events.append(" ".join([event, *map(_name, args)]))
+
+            return call
+
+        for event in vars(Instrument):
+            if not event.startswith("_"):
+                setattr(self, event, note(event))
+
+    def take(self, *kinds: str) -> list[str]:
+        """The events of these kinds so far; they are forgotten, like all others."""
+        events, self.events = self.events, []
+        return [event for event in events if event.split()[0] in kinds]
+
+    def sync(self) -> list[str]:
+        """What a race detector would act on."""
+        return self.take(*SYNC)
+
+
+Clock = dict[Any, int]
+
+
+class Clocks(Instrument):
+    """Vector clocks, with the four primitives of ThreadSanitizer.
+
+    ``mark(label)`` notes the clock of who calls; ``before(a, b)`` tells whether
+    the one mark happened before the other.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._clocks: dict[Hashable, Clock] = {}
+        self._addresses: dict[Hashable, Clock] = defaultdict(dict)
+        self._marks: dict[str, tuple[Hashable, Clock]] = {}
+
+    def mark(self, label: str) -> None:
+        with self._lock:
+            party = current_party()
+            assert label not in self._marks
+            self._marks[label] = (party, dict(self._clock(party)))
+
+    def forget(self) -> None:
+        """Forget the marks, so that their labels can be used again."""
+        self._marks.clear()
+
+    def before(self, a: str, b: str) -> bool:
+        (party, early), (other, late) = self._marks[a], self._marks[b]
+        assert party != other, "the order in one goroutine is no question"
+        return early[party] <= late.get(party, 0)
+
+    def ordered(self, a: str, b: str) -> bool:
+        return self.before(a, b) or self.before(b, a)
+
+    def _clock(self, party: Hashable) -> Clock:
+        return self._clocks.setdefault(party, {party: 1})
+
+    def _join(self, party: Hashable, other: Clock) -> None:
+        clock = self._clock(party)
+        for key, time in other.items():
+            clock[key] = max(clock.get(key, 0), time)
+
+    def _tick(self, party: Hashable) -> None:
+        self._clock(party)[party] += 1
+
+    @override
+    def goroutine_created(self, party: Hashable, parent: Hashable) -> None:
+        with self._lock:
+            self._join(party, self._clock(parent))
+            self._tick(parent)
+
+    @override
+    def joined(self, party: Hashable, finished: Hashable) -> None:
+        with self._lock:
+            self._join(party, self._clock(finished))
+
+    @override
+    def acquire(self, party: Hashable, address: Hashable) -> None:
+        with self._lock:
+            self._join(party, self._addresses[address])
+
+    @override
+    def release(self, party: Hashable, address: Hashable) -> None:
+        with self._lock:
+            self._addresses[address] = dict(self._clock(party))
+            self._tick(party)
+
+    @override
+    def release_merge(self, party: Hashable, address: Hashable) -> None:
+        with self._lock:
+            merged = self._addresses[address]
+            for key, time in self._clock(party).items():
+                merged[key] = max(merged.get(key, 0), time)
+            self._tick(party)
+
+    @override
+    def release_acquire(self, party: Hashable, address: Hashable) -> None:
+        with self._lock:
+            before = self._addresses[address]
+            self._addresses[address] = dict(self._clock(party))
+            self._join(party, before)
+            self._tick(party)
