@@ -297,7 +297,7 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
             with self._lock:
                 peer = self._try_send(value)
                 if peer is BLOCKED:
-                    waiter = _thread.Waiter(value)
+                    waiter = _thread.waiter(value)
                     self._park(waiter, self._senders, "chan send")
             if waiter is not None:
                 break
@@ -342,7 +342,7 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
         with self._lock:
             value, ok, peer = self._try_recv()
             if peer is BLOCKED:
-                waiter = _thread.Waiter()
+                waiter = _thread.waiter()
                 self._park(waiter, self._receivers, "chan receive")
         if waiter is not None:
             if not waiter.park_thread(timeout):

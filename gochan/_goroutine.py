@@ -75,7 +75,7 @@ class Goroutine(Generic[R_co]):
     def __init__(
         self,
         scope: Scope,
-        coroutine: Coroutine[Any, Any, R_co],
+        coroutine: Coroutine[Any, Any, R_co] | None,
         name: str | None,
         started_by: FrameType,
     ) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from contextvars import ContextVar
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast, final
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast, final, overload
 
 from . import _instrument
 from ._backends import backend
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from ._backends import Nursery
+    from ._executor import Executor
 
 __all__ = (
     "Scope",
@@ -105,35 +106,62 @@ class Scope:
         # of a run: its main goroutine
         self._main: Goroutine[Any] | None = None
 
+    @overload
     def go(
         self,
         fn: Callable[[*Ts], Coroutine[Any, Any, R]],
         /,
         *args: *Ts,
+        on: Executor | None = None,
         name: str | None = None,
-    ) -> Goroutine[R]:
+    ) -> Goroutine[R]: ...
+    @overload
+    def go(
+        self,
+        fn: Callable[[*Ts], R],
+        /,
+        *args: *Ts,
+        on: Executor,
+        name: str | None = None,
+    ) -> Goroutine[R]: ...
+    def go(
+        self,
+        fn: Callable[[*Ts], Any],
+        /,
+        *args: *Ts,
+        on: Executor | None = None,
+        name: str | None = None,
+    ) -> Goroutine[Any]:
         """:func:`go`, in this scope; from any thread, while the scope is open.
 
         Raises:
             RuntimeError: the scope has been left, or not been entered.
-            TypeError: ``fn`` is not an async function.
+            TypeError: ``fn`` is not an async function, and there is no ``on``.
         """
-        return self._go(fn, args, name, sys._getframe(1))
+        return self._go(fn, args, on, name, sys._getframe(1))
 
     def _go(
         self,
-        fn: Callable[..., Coroutine[Any, Any, R]],
+        fn: Callable[..., Any],
         args: tuple[Any, ...],
+        on: Executor | None,
         name: str | None,
         started_by: FrameType,
-    ) -> Goroutine[R]:
+    ) -> Goroutine[Any]:
         if not self._open:
             refuse_uncallable(fn, "go")
             raise RuntimeError(
                 f"{self!r} is not open: call go() between `async with scope() as s:` "
                 "and its end, while the scope still has goroutines"
             )
-        goroutine = Goroutine(self, coroutine_of(fn, args), name, started_by)
+        goroutine: Goroutine[Any]
+        if on is None:
+            goroutine = Goroutine(self, coroutine_of(fn, args), name, started_by)
+        else:
+            refuse_uncallable(fn, "go")
+            name = name or str(getattr(fn, "__name__", "?"))
+            goroutine = Goroutine(self, None, name, started_by)
+            goroutine.coroutine = on._supervise(goroutine, fn, args)
         if _instrument.active is not None:
             announce(goroutine, _instrument.active)
         self._nursery.start_soon(goroutine)
@@ -264,12 +292,29 @@ def scope(*, name: str | None = None) -> Scope:
     return Scope(name)
 
 
+@overload
 def go(
     fn: Callable[[*Ts], Coroutine[Any, Any, R]],
     /,
     *args: *Ts,
+    on: Executor | None = None,
     name: str | None = None,
-) -> Goroutine[R]:
+) -> Goroutine[R]: ...
+@overload
+def go(
+    fn: Callable[[*Ts], R],
+    /,
+    *args: *Ts,
+    on: Executor,
+    name: str | None = None,
+) -> Goroutine[R]: ...
+def go(
+    fn: Callable[[*Ts], Any],
+    /,
+    *args: *Ts,
+    on: Executor | None = None,
+    name: str | None = None,
+) -> Goroutine[Any]:
     """Start ``fn(*args)`` as a goroutine and return its handle at once.
 
     It joins the innermost :func:`scope` that the calling code has entered, else
@@ -278,13 +323,14 @@ def go(
     context of a goroutine, as ``anyio.to_thread`` hands it on.
 
     Args:
-        fn: an async function.
+        fn: an async function; with ``on``, a plain one may do.
         args: its arguments; ``functools.partial`` for keywords.
+        on: where it runs, one of ``gochan.executors``; on this loop if not given.
         name: for reports; the function's name if not given.
 
     Raises:
         RuntimeError: there is no run and no open scope here.
-        TypeError: ``fn`` is not an async function.
+        TypeError: ``fn`` is not an async function, and there is no ``on``.
     """
     owner = current_scope.get()
     if owner is None:
@@ -293,7 +339,7 @@ def go(
             "go() needs a run or a scope: start the program with gochan.run(main), "
             "or write `async with gochan.scope():` around it"
         )
-    return owner._go(fn, args, name, sys._getframe(1))
+    return owner._go(fn, args, on, name, sys._getframe(1))
 
 
 async def yield_() -> None:

@@ -445,7 +445,7 @@ def blocking_select(
     table = _table(cases)
     if (chosen := _poll(table, biased)) is not None:
         return chosen
-    waiter = _thread.Waiter()
+    waiter = _thread.waiter()
     if (chosen := _enlist(table, biased, waiter)) is not None:
         return chosen
     if not waiter.park_thread(timeout):

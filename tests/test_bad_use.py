@@ -145,7 +145,7 @@ async def test_go_in_a_scope_that_was_left_with_a_coroutine() -> None:
     async with scope() as s:
         pass
     with pytest.raises((RuntimeError, TypeError)):
-        s.go(work(1))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        s.go(work(1))  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     gc.collect()
 
 

@@ -11,7 +11,7 @@ from .._waiter import Waiter as BaseWaiter
 if TYPE_CHECKING:
     from threading import Lock
 
-__all__ = ("Waiter", "check_call")
+__all__ = ("Waiter", "check_call", "waiter")
 
 
 class Waiter(BaseWaiter):
@@ -51,6 +51,11 @@ class Waiter(BaseWaiter):
         # claimed at the last moment: the wake is on its way
         self.lock.acquire()
         return True
+
+
+def waiter(value: Any = None) -> Waiter:
+    """A waiter for whoever makes a blocking call here, with the value it sends."""
+    return Waiter(value)
 
 
 def check_call(blocking: str, awaited: str, timeout: float | None) -> None:

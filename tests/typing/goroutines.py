@@ -81,14 +81,6 @@ async def starting() -> None:
     general: Goroutine[Animal | int] = go(length, "abc")
     del general
 
-    go(length)  # type: ignore[arg-type]
-    go(length, 3)  # type: ignore[arg-type]
-    go(length, "abc", 1, 2)  # type: ignore[arg-type]
-    go(length, text="abc")  # type: ignore[arg-type, call-arg]
-    go(copy, dogs, Chan[str]())  # type: ignore[arg-type]
-    go(plain, "abc")  # type: ignore[arg-type]
-    go(length("abc"))  # type: ignore[arg-type]
-    go(None)  # type: ignore[arg-type]
     special: Goroutine[str] = go(length, "abc")  # type: ignore[arg-type]
     del special
 
