@@ -221,7 +221,6 @@ class Sender(_View, SendChan[T_contra]):  # pyright: ignore[reportIncompatibleVa
 
 
 # a slot may stand for an abstract property
-@final
 class Receiver(_View, RecvChan[T_co]):  # pyright: ignore[reportIncompatibleVariableOverride]
     """The receiving end and nothing else, at run time too: ``ch.receiver()``."""
 

@@ -182,6 +182,13 @@ class Goroutine(Generic[R_co]):
             raise self._error
         return self._result
 
+    def _sign(self, error: BaseException) -> None:
+        """Note on an error which goroutine it comes from, and where it was started."""
+        note = f"goroutine {self.name!r} (id {self.id}) started at {self.created_at}"
+        # an exception may refuse it, such as a frozen dataclass
+        with suppress(Exception):
+            error.add_note(note)
+
     # What the nursery calls: see _backends.Job
 
     def finished(self, result: Any, error: BaseException | None) -> None:

@@ -10,7 +10,6 @@ import inspect
 import sys
 from _thread import get_ident
 from collections.abc import Coroutine
-from contextlib import suppress
 from contextvars import ContextVar
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast, final, overload
@@ -33,6 +32,7 @@ __all__ = (
     "current_scope",
     "go",
     "refuse_uncallable",
+    "require_scope",
     "scope",
     "yield_",
 )
@@ -94,7 +94,7 @@ class Scope:
         name: for reports.
     """
 
-    __slots__ = ("_errors", "_main", "_nursery", "_open", "_outer", "name")
+    __slots__ = ("_ending", "_errors", "_main", "_nursery", "_open", "_outer", "name")
 
     _nursery: Nursery
 
@@ -103,6 +103,8 @@ class Scope:
         self._open = False
         self._errors: list[BaseException] = []
         self._outer: Scope | None = None
+        # what is to be done when all goroutines have ended
+        self._ending: list[Callable[[], object]] = []
         # of a run: its main goroutine
         self._main: Goroutine[Any] | None = None
 
@@ -147,7 +149,23 @@ class Scope:
         on: Executor | None,
         name: str | None,
         started_by: FrameType,
+        *,
+        wrap: Callable[[Coroutine[Any, Any, Any]], Coroutine[Any, Any, Any]]
+        | None = None,
+        background: bool = False,
     ) -> Goroutine[Any]:
+        """Start it.
+
+        Args:
+            fn: what :func:`go` is given; so are ``args``, ``on`` and ``name``.
+            args: see above.
+            on: see above.
+            name: see above.
+            started_by: where, for reports.
+            wrap: what to run in place of the function's coroutine, which awaits it.
+            background: it does not keep the scope open, and is cancelled when the
+                body and all others have ended.
+        """
         if not self._open:
             refuse_uncallable(fn, "go")
             raise RuntimeError(
@@ -162,9 +180,12 @@ class Scope:
             name = name or str(getattr(fn, "__name__", "?"))
             goroutine = Goroutine(self, None, name, started_by)
             goroutine.coroutine = on._supervise(goroutine, fn, args)
+        if wrap is not None:
+            assert goroutine.coroutine is not None
+            goroutine.coroutine = wrap(goroutine.coroutine)
         if _instrument.active is not None:
             announce(goroutine, _instrument.active)
-        self._nursery.start_soon(goroutine)
+        self._nursery.start_soon(goroutine, background)
         return goroutine
 
     def _start_main(
@@ -190,15 +211,13 @@ class Scope:
     def _failed(self, goroutine: Goroutine[Any], error: BaseException) -> None:
         """A goroutine raised: that concerns all the others."""
         if goroutine is not self._main:
-            note = (
-                f"goroutine {goroutine.name!r} (id {goroutine.id}) "
-                f"started at {goroutine.created_at}"
-            )
-            # an exception may refuse it, such as a frozen dataclass
-            with suppress(Exception):
-                error.add_note(note)
+            goroutine._sign(error)
         self._errors.append(error)
         self._nursery.cancel("another goroutine failed")
+
+    def _at_end(self, call: Callable[[], object]) -> None:
+        """Call when all its goroutines have ended. From one of them."""
+        self._ending.append(call)
 
     async def __aenter__(self) -> Self:
         if self._open or self._errors:
@@ -230,6 +249,8 @@ class Scope:
                 raise
         finally:
             self._open = False
+            while self._ending:
+                self._ending.pop()()
         errors = self._errors
         raised = None if own else self._apart_from_cancellation(error)
         # the body may raise what it has awaited: that is one failure
@@ -292,6 +313,23 @@ def scope(*, name: str | None = None) -> Scope:
     return Scope(name)
 
 
+def require_scope(fn: object, call: str) -> Scope:
+    """The scope that a goroutine started here joins.
+
+    Raises:
+        RuntimeError: there is none.
+        TypeError: nothing that could be started.
+    """
+    owner = current_scope.get()
+    if owner is None:
+        refuse_uncallable(fn, call)
+        raise RuntimeError(
+            f"{call}() needs a run or a scope: start the program with "
+            "gochan.run(main), or write `async with gochan.scope():` around it"
+        )
+    return owner
+
+
 @overload
 def go(
     fn: Callable[[*Ts], Coroutine[Any, Any, R]],
@@ -332,14 +370,7 @@ def go(
         RuntimeError: there is no run and no open scope here.
         TypeError: ``fn`` is not an async function, and there is no ``on``.
     """
-    owner = current_scope.get()
-    if owner is None:
-        refuse_uncallable(fn, "go")
-        raise RuntimeError(
-            "go() needs a run or a scope: start the program with gochan.run(main), "
-            "or write `async with gochan.scope():` around it"
-        )
-    return owner._go(fn, args, on, name, sys._getframe(1))
+    return require_scope(fn, "go")._go(fn, args, on, name, sys._getframe(1))
 
 
 async def yield_() -> None:

@@ -85,8 +85,15 @@ class Nursery(Protocol):
     async def open(self) -> None:
         """Begin, in the scope's own task."""
 
-    def start_soon(self, job: Job) -> None:
-        """Run ``job``; from any thread."""
+    def start_soon(self, job: Job, background: bool = False) -> None:
+        """Run ``job``; from any thread.
+
+        One in the background does not keep the scope open: it is cancelled once
+        the body and all that is not in the background have ended.
+        """
+
+    def soon(self, call: Callable[[], object]) -> None:
+        """Call on the loop, in a while; from any thread, also from ``__del__``."""
 
     def cancel_one(self, job: Job) -> None:
         """Cancel ``job`` at its next checkpoint and at all that follow."""

@@ -49,6 +49,8 @@ class Nursery:
         assert loop is not None
         self.loop = loop
         self.jobs: dict[Task | Job, Job] = {}
+        # those of them that do not keep the scope open
+        self.background: set[Job] = set()
         # tasks told to end, with the scope that insists if that was needed
         self.grafts: dict[Task, anyio.CancelScope | None] = {}
         self.body = anyio.CancelScope()
@@ -59,6 +61,8 @@ class Nursery:
         self.starting: Job | None = None
         self.idle: Any = None
         self.cancelling = False
+        # the body has ended
+        self.closing = False
         self.closed = False
         self.on_done = self._done
         self.on_turn = self._start_now
@@ -68,7 +72,9 @@ class Nursery:
     async def open(self) -> None:
         self.body.__enter__()
 
-    def start_soon(self, job: Job) -> None:
+    def start_soon(self, job: Job, background: bool = False) -> None:
+        if background:
+            self.background.add(job)
         if get_running_loop() is not self.loop:
             # an entry until it has begun, so that close() waits for it
             self.jobs[job] = job
@@ -83,11 +89,19 @@ class Nursery:
         else:
             self._start(job)
 
+    def soon(self, call: Callable[[], object]) -> None:
+        try:
+            self.loop.call_soon_threadsafe(call)
+        except RuntimeError:
+            # closed: there is nothing to be done on it any more
+            pass
+
     def _start(self, job: Job) -> None:
         """Make a task, which the loop will start."""
         self.jobs.pop(job, None)
         if self.closed:
             # asked for by another thread, too late
+            self.background.discard(job)
             discard(job)
             return
         task: Task = self.loop.create_task(job.coroutine, name=job.name)  # type: ignore[arg-type]  # not None yet
@@ -156,6 +170,9 @@ class Nursery:
             else:
                 job.finished(None, error)
         finally:
+            if self.background:
+                self.background.discard(job)
+                self._end_background()
             if not self.jobs:
                 self._look()
 
@@ -163,6 +180,13 @@ class Nursery:
         """Wake the end of the scope if nothing runs any more."""
         if not self.jobs and self.idle is not None and self.idle.claim():
             self.idle.wake()
+
+    def _end_background(self) -> None:
+        """Cancel what is left if that is in the background and the body has ended."""
+        if self.closing and len(self.jobs) == len(self.background):
+            for job in list(self.background):
+                job.reason = job.reason or "the scope has ended"
+                self._cancel_job(job)
 
     def running(self, task: object) -> Job | None:
         """The job that ``task``, which is the current one, runs."""
@@ -220,8 +244,10 @@ class Nursery:
         after_woken(insist)
 
     async def close(self, error: BaseException | None) -> bool:
+        self.closing = True
         if error is not None:
             self._cancel_all(None)
+        self._end_background()
         with anyio.CancelScope() as waiting:
             while self.jobs:
                 self.idle = waiter()

@@ -137,6 +137,10 @@ class Nursery:
         self.jobs: dict[trio.lowlevel.Task, Job] = {}
         # what was started and has not begun
         self.coming: set[Job] = set()
+        # those of both that do not keep the scope open
+        self.background: set[Job] = set()
+        # the body has ended
+        self.closing = False
         self.closed = False
         self.cancelling = False
         # those of which _budget.cancelled() has been told
@@ -145,7 +149,9 @@ class Nursery:
     async def open(self) -> None:
         self.nursery = await self.manager.__aenter__()
 
-    def start_soon(self, job: Job) -> None:
+    def start_soon(self, job: Job, background: bool = False) -> None:
+        if background:
+            self.background.add(job)
         # until it has begun, so that close() waits for it
         self.coming.add(job)
         if self._here():
@@ -153,6 +159,12 @@ class Nursery:
         else:
             context = copy_context()
             self.token.run_sync_soon(lambda: context.run(self._start, job))
+
+    def soon(self, call: Callable[[], object]) -> None:
+        try:
+            self.token.run_sync_soon(call)
+        except trio.RunFinishedError:
+            pass
 
     def _start(self, job: Job) -> None:
         if self.closed:
@@ -198,6 +210,9 @@ class Nursery:
             if job in self.told:
                 self.told.discard(job)
                 _budget.cancelled(-1)
+            if self.background:
+                self.background.discard(job)
+                self._end_background()
             # its error's traceback leads to this frame: no cycle
             del job
 
@@ -229,6 +244,14 @@ class Nursery:
             job.reason = job.reason or reason or ""
         _cancel(self.nursery.cancel_scope, reason)
 
+    def _end_background(self) -> None:
+        """Cancel what is left if that is in the background and the body has ended."""
+        running = len(self.jobs) + len(self.coming)
+        if self.closing and running == len(self.background):
+            for job in self.background:
+                job.reason = job.reason or "the scope has ended"
+                self._cancel_job(job)
+
     def _here(self) -> bool:
         return in_trio_run() and current_trio_token() is self.token
 
@@ -244,6 +267,8 @@ class Nursery:
     async def close(self, error: BaseException | None) -> bool:
         if error is not None:
             self._cancel_all(None)
+        self.closing = True
+        self._end_background()
         own: BaseException | None = None
         rest: BaseException | None = error
         if isinstance(error, trio.Cancelled):
