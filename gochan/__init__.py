@@ -5,6 +5,10 @@
 
 Where things are; each module imports only what stands below it:
 
+    testing      virtual time
+    signal       signals as values
+    context      the end of a request, passed along
+    time         timers and tickers as channels
     _run         run, arun: the root scope
     _scope       go, scope, yield_          _goroutine  Goroutine
     _select      select over cases          _cases   recv(ch), send(ch, v)
@@ -20,6 +24,9 @@ Where things are; each module imports only what stands below it:
 """
 
 from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from . import buffers as buffers
 from ._cases import Case, RecvCase, Selectable, SendCase, recv, send
@@ -43,6 +50,12 @@ from ._nil import nil
 from ._run import arun, run
 from ._scope import Scope, go, scope, yield_
 from ._select import blocking_select, select, select_nowait
+
+if TYPE_CHECKING:
+    from . import context as context
+    from . import signal as signal
+    from . import testing as testing
+    from . import time as time
 
 __all__ = (
     "Cancelled",
@@ -68,6 +81,7 @@ __all__ = (
     "arun",
     "blocking_select",
     "buffers",
+    "context",
     "go",
     "nil",
     "recv",
@@ -76,13 +90,31 @@ __all__ = (
     "select",
     "select_nowait",
     "send",
+    "signal",
+    "testing",
+    "time",
     "yield_",
 )
 
 
+# loaded when they are first asked for
+_LATER = frozenset({"context", "signal", "testing", "time"})
+
+
+if not TYPE_CHECKING:
+    # type checkers would take it for a module that has any name
+    def __getattr__(name: str) -> Any:
+        if name in _LATER:
+            return importlib.import_module(f"gochan.{name}")
+        raise AttributeError(f"module 'gochan' has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
+
 # Reports, pickles and the documentation name things by where users import them.
 def _rename() -> None:
-    for name in __all__:
+    for name in set(__all__) - _LATER:
         thing = globals()[name]
         if getattr(thing, "__module__", "").startswith("gochan._"):
             try:

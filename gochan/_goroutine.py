@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
     from types import CodeType, FrameType
 
-    from ._scope import Scope
+    from ._scope import Scope, Site
 
 __all__ = ("Goroutine", "announce")
 
@@ -77,7 +77,7 @@ class Goroutine(Generic[R_co]):
         scope: Scope,
         coroutine: Coroutine[Any, Any, R_co] | None,
         name: str | None,
-        started_by: FrameType,
+        started_by: FrameType | Site,
     ) -> None:
         self.id: int = next(_ids)
         self.name: str = name or str(getattr(coroutine, "__name__", "?"))

@@ -20,7 +20,7 @@ from ._goroutine import Goroutine, announce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
-    from types import FrameType, TracebackType
+    from types import CodeType, FrameType, TracebackType
     from typing import Self
 
     from ._backends import Nursery
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = (
     "Scope",
+    "Site",
     "coroutine_of",
     "current_scope",
     "go",
@@ -84,6 +85,17 @@ def coroutine_of(
         f"{name} is a plain function, it returned {coroutine!r}: "
         f"write async def {name}(...)"
     )
+
+
+@final
+class Site:
+    """Where a goroutine is started, kept for when it is: as little as can be."""
+
+    __slots__ = ("f_code", "f_lasti")
+
+    def __init__(self, frame: FrameType) -> None:
+        self.f_code: CodeType = frame.f_code
+        self.f_lasti: int = frame.f_lasti
 
 
 @final
@@ -148,7 +160,7 @@ class Scope:
         args: tuple[Any, ...],
         on: Executor | None,
         name: str | None,
-        started_by: FrameType,
+        started_by: FrameType | Site,
         *,
         wrap: Callable[[Coroutine[Any, Any, Any]], Coroutine[Any, Any, Any]]
         | None = None,

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from . import _backends, _edges, _instrument
 from ._backends import _thread, uninterrupted
 from ._budget import budget
-from ._cases import KINDS, Case, as_case, close_coroutine
+from ._cases import KINDS, Case, RecvCase, as_case, close_coroutine
 from ._core import BLOCKED
 from ._waiter import Node, Waiter
 
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 
     from ._cases import Selectable
     from ._chan import Chan
+    from ._ends import RecvChan
 
-__all__ = ("blocking_select", "select", "select_nowait")
+__all__ = ("blocking_select", "enlist_callback", "select", "select_nowait")
 
 C1 = TypeVar("C1", bound=Case)
 C2 = TypeVar("C2", bound=Case)
@@ -451,3 +452,41 @@ def blocking_select(
     if not waiter.park_thread(timeout):
         raise TimeoutError(f"no case was ready within {timeout} seconds")
     return _finish(table[waiter.case], waiter.case, waiter.value, waiter.ok)
+
+
+class _Callback(Waiter):
+    """Waits like a party, but is none: it calls a function."""
+
+    __slots__ = ("call",)
+
+    call: Callable[[], object]
+
+    def wake(self) -> bool:
+        if self.party is None:
+            self.call()
+        else:
+            with _instrument.acting(self.party):
+                self.call()
+        return True
+
+
+def enlist_callback(
+    channel: RecvChan[Any], call: Callable[[], object]
+) -> Callable[[], object]:
+    """Call once ``channel`` gives a value or is closed; at once if it does already.
+
+    The call is made by whoever sends or closes, with no lock held; it must neither
+    block nor raise. What is returned withdraws it, unless it has been made.
+    """
+    waiter = _Callback()
+    waiter.call = call
+    table = [RecvCase(channel)]
+    if _instrument.active is None:
+        done = _enlist(table, True, waiter)
+    else:
+        # nobody who runs waits here: to instruments it is somebody of its own
+        with _instrument.acting(waiter):
+            done = _enlist(table, True, waiter)
+    if done is not None:
+        call()
+    return waiter.withdraw

@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Hashable
 
 __all__ = (
+    "Alarm",
     "AsyncWaiter",
     "Backend",
+    "Clock",
     "Job",
     "Nursery",
     "any_waiter",
     "async_waiter",
     "backend",
+    "clock",
+    "poster",
 )
 
 
@@ -106,8 +110,40 @@ class Nursery(Protocol):
         ...
 
 
+class Alarm(Protocol):
+    """A call that a clock will make."""
+
+    def cancel(self) -> None:
+        """Do not make it, if it has not been made; from any thread."""
+
+
+class Clock(Protocol):
+    """The time of one loop, or of plain threads. From any thread.
+
+    Attributes:
+        now: gives seconds, from some point on; never goes back.
+    """
+
+    now: Callable[[], float]
+
+    def call_at(self, when: float, call: Callable[[], object], /) -> Alarm:
+        """Call at ``when``, on the loop. What is called must not raise."""
+        ...
+
+
 class Backend(Protocol):
     """The functions of a backend module."""
+
+    def clock(self) -> Clock:
+        """That of the running loop."""
+        ...
+
+    def poster(self) -> Callable[[Callable[[], object]], bool]:
+        """A function that has the running loop make a call, soon.
+
+        From any thread, and from signal handlers. False if the loop is closed.
+        """
+        ...
 
     def nursery(self) -> Nursery:
         """One for the scope that the running task opens."""
@@ -149,6 +185,30 @@ def backend() -> Backend:
         "no event loop runs on this thread; use the blocking form, such as "
         "ch.blocking_recv(), or start one with gochan.run(main)"
     )
+
+
+def clock() -> Clock:
+    """The clock of the loop that runs here, else that of threads."""
+    try:
+        return backend().clock()
+    except RuntimeError:
+        from ._thread_clock import clock as of_threads
+
+        return of_threads
+
+
+def poster() -> Callable[[Callable[[], object]], bool]:
+    """Has the loop that runs here make a call, else a thread that is there for it.
+
+    The function that is returned may be called from a signal handler.
+    """
+    try:
+        return backend().poster()
+    except RuntimeError:
+        from ._thread_clock import post, serve_posts
+
+        serve_posts()
+        return post
 
 
 def must_yield() -> bool:

@@ -7,13 +7,16 @@ from asyncio import _get_running_loop as get_running_loop
 from typing import Any
 
 from ._asyncio_anyio import under_cancelled_scope
+from ._asyncio_clock import clock, poster
 from ._asyncio_nursery import Nursery
 from ._asyncio_waiter import waiter, yield_now
 
 __all__ = (
+    "clock",
     "current_task",
     "is_cancelled",
     "nursery",
+    "poster",
     "running",
     "waiter",
     "yield_now",

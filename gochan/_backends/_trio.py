@@ -25,6 +25,7 @@ from trio.lowlevel import (
 
 from .. import _budget
 from . import AsyncWaiter, critical, discard
+from ._trio_clock import clock, poster
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,9 +35,11 @@ if TYPE_CHECKING:
 __all__ = (
     "Nursery",
     "Waiter",
+    "clock",
     "current_task",
     "is_cancelled",
     "nursery",
+    "poster",
     "running",
     "waiter",
     "yield_now",

@@ -1,0 +1,120 @@
+"""What a context is, its errors, and its keys."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, final, overload
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from .._cases import RecvCase
+    from .._ends import RecvChan
+
+__all__ = ("Canceled", "Context", "DeadlineExceeded", "Key")
+
+T = TypeVar("T")
+
+
+class Canceled(Exception):
+    """What ``ctx.err()`` is when the context was cancelled.
+
+    Source: Go's ``context.Canceled``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("context canceled")
+
+    def __reduce__(self) -> tuple[type[Canceled], tuple[()]]:
+        return Canceled, ()
+
+
+class DeadlineExceeded(TimeoutError):
+    """What ``ctx.err()`` is when the context's time was over.
+
+    Source: Go's ``context.DeadlineExceeded``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("context deadline exceeded")
+
+    def __reduce__(self) -> tuple[type[DeadlineExceeded], tuple[()]]:
+        return DeadlineExceeded, ()
+
+
+@final
+class Key(Generic[T]):
+    """A key for :func:`with_value` whose values have a type.
+
+    Two keys are never equal, whatever their names.
+
+    Attributes:
+        name: for reports.
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name: str = name
+
+    def __repr__(self) -> str:
+        return f"Key({self.name!r})"
+
+
+class Context(ABC):
+    """The end of some work, its deadline, and values that belong to it.
+
+    Passed as the first argument to all that works on one request. Its methods never
+    block and may be called from any thread. You may write your own contexts, by
+    deriving from this class, and derive others from them.
+
+    Source: Go's ``context.Context``.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def deadline(self) -> float | None:
+        """When it will be done at the latest, as of ``time.now()``; None if never."""
+
+    @abstractmethod
+    def done(self) -> RecvChan[Any]:
+        """A channel that is closed when it is done; the nil channel if it never is.
+
+        The same one each time.
+        """
+
+    @abstractmethod
+    def err(self) -> Exception | None:
+        """None as long as it is not done; then why: Canceled or DeadlineExceeded."""
+
+    @overload
+    def value(self, key: Key[T], /) -> T | None: ...
+    @overload
+    def value(self, key: object, /) -> Any: ...
+    @abstractmethod
+    def value(self, key: object, /) -> Any:
+        """What :func:`with_value` has set for ``key``, here or above; None if nothing.
+
+        Keys are equal if they have the same type and compare equal.
+        """
+
+    def scope(self) -> AbstractContextManager[None]:
+        """A cancel scope: what is awaited inside is cancelled when this is done.
+
+        Then the scope is left silently; ``err()`` tells. Every await inside is
+        cancelled, not just the first. It has the deadline of this context, so that
+        anyio and trio see it.
+
+        Write ``with ctx.scope():``, in a coroutine.
+
+        Raises:
+            RuntimeError: no event loop runs on this thread.
+        """
+        from ._scopes import ContextScope
+
+        return ContextScope(self)
+
+    def __gochan_case__(self) -> RecvCase[Any]:
+        """``recv(ctx.done())``: in a select, a context stands for its end."""
+        return self.done().__gochan_case__()

@@ -1,0 +1,252 @@
+"""Virtual time: a program in which no time passes while anybody can run.
+
+Source: Go's ``testing/synctest``. Notable differences: a bubble is a run of its own,
+with its own loop, and not a part of another; its clock begins at 0; waiting for a
+mutex is durable, as is waiting on a channel whoever has made it; what comes from
+outside of the loop (I/O, threads, signals) is waited for in real time, while the clock
+stands still.
+"""
+
+from __future__ import annotations
+
+import functools
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple, final
+
+from .. import _backends, _edges, _instrument
+from .._errors import DeadlockError, Panic
+from .._run import run
+from .._scope import coroutine_of, scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Hashable, Iterable
+    from types import TracebackType
+    from typing import Self
+
+    from .._instrument import Instrument
+    from .._scope import Scope
+    from .._waiter import Waiter
+
+__all__ = ("Bubble", "bubble", "wait")
+
+R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
+
+_current: ContextVar[Bubble | None] = ContextVar("gochan bubble", default=None)
+
+_MAIN_ENDED = "deadlock: main bubble goroutine has exited but blocked goroutines remain"
+_ALL_BLOCKED = "deadlock: all goroutines in bubble are blocked"
+
+
+class _Exits(_instrument.Instrument):
+    """What a goroutine of a bubble did comes before who waits for its end."""
+
+    def __init__(self, address: Hashable) -> None:
+        self.address = address
+
+    def goroutine_finished(self, party: Hashable) -> None:
+        active = _instrument.active
+        if active is not None:
+            active.release_merge(party, self.address)
+
+
+@final
+class Bubble:
+    """What :func:`bubble` makes: runs a program in virtual time."""
+
+    def __init__(
+        self,
+        backend: Literal["asyncio", "trio"],
+        instruments: Iterable[Instrument],
+    ) -> None:
+        self._backend: Literal["asyncio", "trio"] = backend
+        self._instruments = tuple(instruments)
+        self._scope: Scope | None = None
+        self._main_ended = False
+        self._waiting: Waiter | None = None
+        self._error: DeadlockError | None = None
+
+    def run(self, main: Callable[[*Ts], Coroutine[Any, Any, R]], /, *args: *Ts) -> R:
+        """Run ``main(*args)``, and wait for all goroutines that it starts.
+
+        The clock begins at 0. It moves when every goroutine waits durably, to the next
+        moment at which somebody has something to do: so no time passes while anybody
+        can run, and none is wasted. It stops when ``main`` has returned; goroutines
+        that are left have to end without it. Blocks until all have ended.
+
+        Raises:
+            DeadlockError: all goroutines wait, and nothing can wake one.
+            RuntimeError: an event loop runs on this thread already.
+            BaseException: what :func:`gochan.run` raises.
+        """
+        if self._scope is not None:
+            raise RuntimeError("this bubble has been used: make one for each run")
+        coroutine: Coroutine[Any, Any, R] = coroutine_of(main, args, "run")
+        options: dict[str, Any]
+        if self._backend == "asyncio":
+            from ._loop import VirtualLoop
+
+            options = {"loop_factory": lambda: VirtualLoop(self._idle)}
+        else:
+            from ._trio_clock import VirtualClock
+
+            options = {"clock": VirtualClock(self._idle)}
+        instruments = self._instruments
+        if _instrument.active is not None or instruments:
+            instruments = (*instruments, _Exits(self))
+        try:
+            return run(
+                self._main,
+                coroutine,
+                backend=self._backend,
+                backend_options=options,
+                instruments=instruments,
+            )
+        finally:
+            coroutine.close()
+
+    async def wait(self) -> None:
+        """See :func:`wait`."""
+        if self._waiting is not None:
+            raise Panic("wait already in progress")
+        waiter = _backends.any_waiter()
+        waiter.for_select()
+        if (seen := _instrument.active) is not None:
+            _edges.parked(seen, waiter, "synctest.Wait", None)
+        self._waiting = waiter
+        try:
+            await waiter.park()
+        finally:
+            self._waiting = None
+        if (seen := _instrument.active) is not None:
+            party = _instrument.current_party()
+            for other in self._parties():
+                if other != party:
+                    seen.release_merge(other, self)
+            seen.acquire(party, self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        pass
+
+    def __call__(self, test: Callable[..., Coroutine[Any, Any, R]]) -> Callable[..., R]:
+        """Decorate an async function: to call it is to run it in a bubble like this."""
+
+        @functools.wraps(test)
+        def within(*args: Any, **kwargs: Any) -> R:
+            again = Bubble(self._backend, self._instruments)
+            return again.run(functools.partial(test, *args, **kwargs))
+
+        return within
+
+    async def _main(self, coroutine: Coroutine[Any, Any, R]) -> R:
+        _current.set(self)
+        result: R | None = None
+        try:
+            async with scope(name="bubble") as s:
+                self._scope = s
+                result = await coroutine
+                self._main_ended = True
+        except BaseExceptionGroup as group:
+            if self._error is None:
+                raise
+            raise self._error from group
+        if self._error is not None:
+            raise self._error
+        return result
+
+    def _idle(self, following: float | None) -> float | None:
+        """Nobody can run: make somebody, or name the time to go on at."""
+        waiting = self._waiting
+        if waiting is not None and waiting.claim():
+            if waiting.party is not None and (seen := _instrument.active) is not None:
+                seen.goroutine_woken(waiting.party)
+            waiting.settle()
+            return None
+        if self._error is None and self._scope is not None and self._scope._open:
+            if self._main_ended:
+                self._fail(_MAIN_ENDED)
+                return None
+            if following is None:
+                self._fail(_ALL_BLOCKED)
+                return None
+        # what is left winds up, or has not begun
+        if following is None:
+            raise self._error or DeadlockError(_ALL_BLOCKED)
+        return following
+
+    def _fail(self, text: str) -> None:
+        self._error = DeadlockError(text)
+        for line in self._left():
+            self._error.add_note(line)
+        assert self._scope is not None
+        self._scope.cancel(text)
+
+    def _left(self) -> list[str]:
+        return [
+            f"goroutine {job.name!r} (id {job.id}) started at {job.created_at}"
+            for job in self._parties()
+        ]
+
+    def _parties(self) -> list[Any]:
+        assert self._scope is not None
+        nursery: Any = self._scope._nursery
+        return list(nursery.jobs.values())
+
+
+def bubble(
+    *,
+    backend: Literal["asyncio", "trio"] = "asyncio",
+    instruments: Iterable[Instrument] = (),
+) -> Bubble:
+    """Virtual time for a test, on either runtime.
+
+        def test_it_gives_up() -> None:
+            async def main() -> None:
+                started = time.now()
+                with pytest.raises(TimeoutError):
+                    await fetch_with_timeout(60)
+                assert time.now() - started == 60
+
+            testing.bubble().run(main)
+
+    Inside, timers and sleeps are virtual: those of ``gochan.time``, ``anyio``, and
+    ``asyncio`` or ``trio``. Goroutines wait *durably* on channels, in selects, for
+    locks, wait groups, conditions and sleeps, and whatever else only another goroutine
+    can end. They do not while they wait for I/O or for a thread: the clock then stands
+    still until that has come, in real time.
+
+    It can also decorate an async function, ``@testing.bubble(backend="trio")``, which
+    is then called without ``await``.
+
+    Args:
+        backend: the runtime.
+        instruments: as for :func:`gochan.run`.
+    """
+    return Bubble(backend, instruments)
+
+
+async def wait() -> None:
+    """Wait until every other goroutine of the bubble waits durably, or has ended.
+
+    No time passes meanwhile. All that they did before comes before what follows.
+
+    Cancellation: raises, and nothing has changed.
+
+    Raises:
+        Panic: another goroutine waits here already.
+        RuntimeError: the calling code is not in a bubble.
+    """
+    current = _current.get()
+    if current is None:
+        raise RuntimeError(
+            "wait() works inside of a bubble: write testing.bubble().run(main)"
+        )
+    await current.wait()

@@ -1,0 +1,108 @@
+"""An asyncio event loop whose clock stands still while anybody can run.
+
+Everything else is a ``SelectorEventLoop``'s. Where that would sleep until its next
+timer, this one asks ``idle`` what to do: to make somebody runnable, or to name the time
+to which the clock is to jump. While somebody waits for what comes from outside (I/O, a
+thread, a child process), it waits for that in real time, and the clock stands still.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from typing import TYPE_CHECKING, Any
+
+from ._outside import awaits_a_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ("VirtualLoop",)
+
+
+class _Waits(selectors.BaseSelector):
+    """A selector that is never asked to sleep for the sake of a timer."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self._real = selectors.DefaultSelector()
+        self._loop = loop
+
+    def select(
+        self, timeout: float | None = None
+    ) -> list[tuple[selectors.SelectorKey, int]]:
+        events = self._real.select(0)
+        if events or (timeout is not None and timeout <= 0):
+            return events
+        if self._loop.waits_outside():
+            return self._real.select(None)
+        self._loop.pass_time()
+        return []
+
+    def register(
+        self, fileobj: Any, events: int, data: Any = None
+    ) -> selectors.SelectorKey:
+        return self._real.register(fileobj, events, data)
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        return self._real.unregister(fileobj)
+
+    def modify(
+        self, fileobj: Any, events: int, data: Any = None
+    ) -> selectors.SelectorKey:
+        return self._real.modify(fileobj, events, data)
+
+    def close(self) -> None:
+        self._real.close()
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        return self._real.get_map()
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """The loop.
+
+    Attributes:
+        now: the time, in seconds; begins at 0.
+        idle: called when nothing can run, with the time of the next timer, or None if
+            there is none. Gives the time to go on at; None if it has made something
+            runnable.
+    """
+
+    idle: Callable[[float | None], float | None]
+
+    def __init__(self, idle: Callable[[float | None], float | None]) -> None:
+        self.now = 0.0
+        self.idle = idle
+        # calls that threads of the executor make for us
+        self._executing = 0
+        self._waits = _Waits(self)
+        super().__init__(self._waits)
+
+    def time(self) -> float:
+        return self.now
+
+    def pass_time(self) -> None:
+        # Any: typeshed leaves the loop's heap of timers out
+        private: Any = self
+        scheduled: list[asyncio.TimerHandle] = private._scheduled
+        when = self.idle(scheduled[0].when() if scheduled else None)
+        if when is not None:
+            self.now = max(self.now, when)
+
+    def waits_outside(self) -> bool:
+        """Whether what comes next may come from outside of the loop."""
+        # one is the loop's own, by which threads wake it
+        if len(self._waits.get_map()) > 1 or self._executing:
+            return True
+        return any(awaits_a_thread(task.get_coro()) for task in asyncio.all_tasks(self))
+
+    def run_in_executor(  # type: ignore[override]  # typeshed has overloads for it
+        self, executor: Any, func: Any, *args: Any
+    ) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = super().run_in_executor(executor, func, *args)
+        self._executing += 1
+        future.add_done_callback(self._executed)
+        return future
+
+    def _executed(self, _: object) -> None:
+        self._executing -= 1

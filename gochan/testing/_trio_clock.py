@@ -1,0 +1,66 @@
+"""A trio clock that stands still while anybody can run.
+
+trio asks a clock how long to sleep until the next deadline, only when no task can run.
+So that is when this one asks ``idle`` what to do: see ``_loop``.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+import trio
+from trio.abc import Clock
+
+from ._outside import awaits_a_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ("VirtualClock",)
+
+
+class VirtualClock(Clock):
+    """The clock; see ``VirtualLoop`` for ``now`` and ``idle``."""
+
+    def __init__(self, idle: Callable[[float | None], float | None]) -> None:
+        self.now = 0.0
+        self.idle = idle
+
+    def start_clock(self) -> None:
+        pass
+
+    def current_time(self) -> float:
+        return self.now
+
+    def deadline_to_sleep_time(self, deadline: float) -> float:
+        if deadline <= self.now:
+            return 0
+        if _waits_outside():
+            return inf
+        when = self.idle(None if deadline == inf else deadline)
+        if when is not None:
+            self.now = max(self.now, when)
+        return 0
+
+
+def _waits_outside() -> bool:
+    stats = trio.lowlevel.current_statistics()
+    if stats.run_sync_soon_queue_size:
+        return True
+    io = stats.io_statistics
+    waiting = 0
+    for kind in ("tasks_waiting_read", "tasks_waiting_write", "tasks_waiting"):
+        waiting += getattr(io, kind, 0)
+    # one is trio's own, by which threads wake it
+    return waiting > 1 or any(awaits_a_thread(task.coro) for task in _tasks())
+
+
+def _tasks() -> Iterator[trio.lowlevel.Task]:
+    root = trio.lowlevel.current_root_task()
+    left = [] if root is None else [root]
+    while left:
+        task = left.pop()
+        yield task
+        for nursery in task.child_nurseries:
+            left.extend(nursery.child_tasks)
