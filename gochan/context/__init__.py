@@ -29,6 +29,7 @@ from ._tree import (
     ValueContext,
     attach,
     cause,
+    check,
 )
 
 if TYPE_CHECKING:
@@ -240,6 +241,7 @@ def _check_number(number: object, what: str) -> None:
 
 
 def _plain(ctx: Context) -> Context:
+    check(ctx)
     return ctx[0] if isinstance(ctx, Derived) else ctx
 
 
@@ -286,8 +288,6 @@ def after_func(ctx: Context, fn: Callable[[], Any]) -> Callable[[], bool]:
         RuntimeError: there is no run and no open scope here.
         TypeError: ``ctx`` is no context, or ``fn`` cannot be called.
     """
-    if not isinstance(ctx, Context):
-        raise TypeError(f"after_func(ctx, f) wants a context, not {ctx!r}")
     if not callable(fn):
         raise TypeError(f"after_func(ctx, f) wants a function, not {fn!r}")
     owner = require_scope(fn, "after_func")

@@ -28,6 +28,13 @@ class Canceled(Exception):
     def __reduce__(self) -> tuple[type[Canceled], tuple[()]]:
         return Canceled, ()
 
+    # each context has its own, for its traceback; they are all the same error
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Canceled
+
+    def __hash__(self) -> int:
+        return hash(Canceled)
+
 
 class DeadlineExceeded(TimeoutError):
     """What ``ctx.err()`` is when the context's time was over.
@@ -40,6 +47,13 @@ class DeadlineExceeded(TimeoutError):
 
     def __reduce__(self) -> tuple[type[DeadlineExceeded], tuple[()]]:
         return DeadlineExceeded, ()
+
+    # each context has its own, for its traceback; they are all the same error
+    def __eq__(self, other: object) -> bool:
+        return type(other) is DeadlineExceeded
+
+    def __hash__(self) -> int:
+        return hash(DeadlineExceeded)
 
 
 @final

@@ -41,6 +41,7 @@ __all__ = (
     "ValueContext",
     "attach",
     "cause",
+    "check",
     "nearest",
 )
 
@@ -72,7 +73,7 @@ def cause(ctx: Context) -> BaseException | None:
 
     Source: Go's ``context.Cause``.
     """
-    _check(ctx)
+    check(ctx)
     found = ctx.value(_NEAREST)
     if isinstance(found, CancelContext):
         if found.err() is not None:
@@ -110,7 +111,7 @@ def _nothing() -> None:
     pass
 
 
-def _check(ctx: object) -> None:
+def check(ctx: object) -> None:
     if not isinstance(ctx, Context):
         if ctx is None:
             raise Panic("cannot create context from nil parent")
@@ -150,7 +151,7 @@ class _Derived(Context):
     __slots__ = ("_parent",)
 
     def __init__(self, parent: Context) -> None:
-        _check(parent)
+        check(parent)
         self._parent = parent
 
     def deadline(self) -> float | None:

@@ -201,7 +201,7 @@ class FuncTimer:
     )
 
     def __init__(self, call: Callable[[], object]) -> None:
-        self.c = None
+        self.c: None = None
         self._call = call
         self._clock = clock()
         self._alarm: Alarm | None = None
