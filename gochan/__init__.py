@@ -9,6 +9,7 @@ Where things are; each module imports only what stands below it:
     signal       signals as values
     context      the end of a request, passed along
     time         timers and tickers as channels
+    singleflight, semaphore, sync, atomic   Go's locks and what is made of them
     _run         run, arun: the root scope
     _scope       go, scope, yield_          _goroutine  Goroutine
     _select      select over cases          _cases   recv(ch), send(ch, v)
@@ -52,8 +53,12 @@ from ._scope import Scope, go, scope, yield_
 from ._select import blocking_select, select, select_nowait
 
 if TYPE_CHECKING:
+    from . import atomic as atomic
     from . import context as context
+    from . import semaphore as semaphore
     from . import signal as signal
+    from . import singleflight as singleflight
+    from . import sync as sync
     from . import testing as testing
     from . import time as time
 
@@ -79,6 +84,7 @@ __all__ = (
     "SendOnClosed",
     "WouldBlock",
     "arun",
+    "atomic",
     "blocking_select",
     "buffers",
     "context",
@@ -89,8 +95,11 @@ __all__ = (
     "scope",
     "select",
     "select_nowait",
+    "semaphore",
     "send",
     "signal",
+    "singleflight",
+    "sync",
     "testing",
     "time",
     "yield_",
@@ -98,7 +107,18 @@ __all__ = (
 
 
 # loaded when they are first asked for
-_LATER = frozenset({"context", "signal", "testing", "time"})
+_LATER = frozenset(
+    {
+        "atomic",
+        "context",
+        "semaphore",
+        "signal",
+        "singleflight",
+        "sync",
+        "testing",
+        "time",
+    }
+)
 
 
 if not TYPE_CHECKING:

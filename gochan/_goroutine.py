@@ -14,13 +14,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, final
 
 from . import _instrument
-from ._backends import _thread
+from ._backends import _thread, uninterrupted
 from ._cases import RecvCase
 from ._chan import Chan
 from ._errors import CloseOfClosed, GoroutineCancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Generator
+    from collections.abc import Callable, Coroutine, Generator
     from types import CodeType, FrameType
 
     from ._scope import Scope, Site
@@ -33,6 +33,24 @@ State = Literal["runnable", "running", "parked", "done"]
 
 _ids = itertools.count(1)
 _creating = allocate_lock()
+
+
+class _End(Chan[None]):
+    """Closed when a goroutine has ended."""
+
+    __slots__ = ("callbacks",)
+
+    def __init__(self, *, name: str) -> None:
+        super().__init__(name=name)
+        self.callbacks: list[Callable[[], object]] = []
+
+    @uninterrupted
+    def close(self) -> None:
+        super().close()
+        # nobody adds to them any more
+        for callback in self.callbacks:
+            callback()
+        self.callbacks.clear()
 
 
 @final
@@ -87,7 +105,7 @@ class Goroutine(Generic[R_co]):
         self._lasti: int = started_by.f_lasti
         self._over = False
         # closed at the goroutine's end; made when somebody waits for that
-        self._done: Chan[None] | None = None
+        self._done: _End | None = None
         # the nursery's: what to run, what runs it, and why it was cancelled
         self.coroutine: Coroutine[Any, Any, R_co] | None = coroutine
         self.handle: Any = None
@@ -164,16 +182,28 @@ class Goroutine(Generic[R_co]):
     def __repr__(self) -> str:
         return f"<Goroutine {self.name!r} (id {self.id}), {self.state}>"
 
-    def _ended(self) -> Chan[None]:
+    def _ended(self) -> _End:
         """The channel that is closed at the goroutine's end."""
         with _creating:
             if self._done is None:
-                self._done = Chan(name=f"end of {self.name}")
+                self._done = _End(name=f"end of {self.name}")
         # the end sets _over before it looks for the channel, this is the other
         # way round: one of the two closes it, or both try to
         if self._over:
             self._close(self._done)
         return self._done
+
+    def _when_over(self, callback: Callable[[], object]) -> None:
+        """Call ``callback`` when it has ended, as its own last act; at once if it has.
+
+        Its scope has been told of an error by then, and cancelled for it.
+        """
+        done = self._ended()
+        with done._lock:
+            if not done.closed:
+                done.callbacks.append(callback)
+                return
+        callback()
 
     def _outcome(self) -> R_co:
         if (seen := _instrument.active) is not None:
@@ -218,7 +248,7 @@ class Goroutine(Generic[R_co]):
         if self._done is not None:
             self._close(self._done)
 
-    def _close(self, done: Chan[None]) -> None:
+    def _close(self, done: _End) -> None:
         """The goroutine's own last act, whoever performs it."""
         # the end, and who first asks for it, may come at the same time
         with suppress(CloseOfClosed):

@@ -164,6 +164,17 @@ class WaitQueue:
             tail.next = node
         self.tail = node
 
+    def push_front(self, node: Node) -> None:
+        """Wait before all others."""
+        head = self.head
+        node.next = head
+        node.queue = self
+        if head is None:
+            self.tail = node
+        else:
+            head.prev = node
+        self.head = node
+
     def pop(self) -> Node | None:
         """Claim the one that waits longest; None if nobody can be claimed."""
         while (node := self.head) is not None:

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from .context import CancelFunc, Context
+    from .context import Context
+    from .context._derive import CancelFunc
 
     Handler: TypeAlias = "Callable[[int, FrameType | None], Any] | int | None"
 

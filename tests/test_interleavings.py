@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import pytest
 
 from gochan import Chan, _budget, _instrument, _select
+from support.choices import Choices
 from support.fake import FakeBackend, Party, steppable
 from support.model import (
     CANCELLED,
@@ -28,7 +29,7 @@ from support.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 # how the operations are led past, or into, the inlined rungs of send and recv
 Path: TypeAlias = Literal["fast", "instrument", "yield"]
@@ -61,54 +62,6 @@ KINDS: dict[str, Callable[[str], Op]] = {
     "select send twice": lambda p: Op("select", (a_send(0, p), a_send(0, p + "'"))),
     "try_select": lambda p: Op("try_select", (RECV, a_send(1, p))),
 }
-
-
-class Choices:
-    """Depth-first enumeration: the same program is run again for each path."""
-
-    def __init__(self) -> None:
-        self.path: list[int] = []
-        self.width: list[int] = []
-        self.at = 0
-        # whether chance has been asked in this step
-        self.drawn = False
-
-    def pick(self, n: int) -> int:
-        """One of ``range(n)``; over all runs, each of them."""
-        if self.at == len(self.path):
-            self.path.append(0)
-            self.width.append(n)
-        assert self.width[self.at] == n, "the program is not deterministic"
-        self.at += 1
-        return self.path[self.at - 1]
-
-    def chance(self) -> float:
-        """In place of ``random()``: one choice in each step.
-
-        It decides which of two ready cases is done, or in which order two cases
-        wait in one queue; no select here has more than two.
-        """
-        if self.drawn:
-            return 0.5
-        self.drawn = True
-        return 0.9 * self.pick(2)
-
-    def advance(self) -> bool:
-        """Go to the next path. False if there is none."""
-        while self.path and self.path[-1] + 1 == self.width[-1]:
-            self.path.pop()
-            self.width.pop()
-        if not self.path:
-            return False
-        self.path[-1] += 1
-        return True
-
-    def __iter__(self) -> Iterator[None]:
-        while True:
-            self.at = 0
-            yield
-            if not self.advance():
-                return
 
 
 class Run:

@@ -28,6 +28,7 @@ __all__ = (
     "async_waiter",
     "backend",
     "clock",
+    "firm_waiter",
     "poster",
 )
 
@@ -153,6 +154,10 @@ class Backend(Protocol):
         """A waiter for the running coroutine."""
         ...
 
+    def firm_waiter(self, value: Any = None) -> AsyncWaiter:
+        """One that no cancellation withdraws: they are delivered after the wait."""
+        ...
+
     async def yield_now(self) -> None:
         """Let others run, deliver a cancellation that is due."""
 
@@ -226,6 +231,8 @@ def discard(job: Job) -> None:
 
 
 critical: list[Callable[..., Any]] = []
+# trio's; it asks for what is defined before it is imported
+protect: Callable[[Callable[..., Any]], object] = critical.append
 
 
 def uninterrupted(function: F) -> F:
@@ -234,13 +241,23 @@ def uninterrupted(function: F) -> F:
     trio raises KeyboardInterrupt wherever a task happens to be; its backend asks
     it to wait for the end of these. asyncio's own handler cancels a task instead.
     """
-    critical.append(function)
+    protect(function)
     return function
 
 
 def any_waiter(value: Any = None) -> AsyncWaiter:
     """A waiter for the running coroutine, with the value that it sends."""
     return backend().waiter(value)
+
+
+def firm_waiter(value: Any = None) -> AsyncWaiter:
+    """A waiter for the running coroutine that no cancellation withdraws.
+
+    For what has to be put right before a cancellation may be raised. Those that
+    come while it waits are delivered at the next checkpoint. If the coroutine is
+    closed, it is the caller who has to take the waiter out of its queue.
+    """
+    return backend().firm_waiter(value)
 
 
 # What channels call. asyncio's backend puts its own in place, which saves a call

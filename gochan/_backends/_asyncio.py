@@ -9,11 +9,12 @@ from typing import Any
 from ._asyncio_anyio import under_cancelled_scope
 from ._asyncio_clock import clock, poster
 from ._asyncio_nursery import Nursery
-from ._asyncio_waiter import waiter, yield_now
+from ._asyncio_waiter import firm_waiter, waiter, yield_now
 
 __all__ = (
     "clock",
     "current_task",
+    "firm_waiter",
     "is_cancelled",
     "nursery",
     "poster",

@@ -33,6 +33,7 @@ __all__ = (
     "Mailbox",
     "Waiter",
     "after_woken",
+    "firm_waiter",
     "mailbox",
     "waiter",
     "yield_now",
@@ -343,8 +344,33 @@ def _deliver_later(
         (late.marked if marked else late.native).append(args)
 
 
+class FirmWaiter(Waiter):
+    """One wait that a cancellation does not end: all of them come too late."""
+
+    __slots__ = ()
+
+    def __init__(self, box: Mailbox) -> None:
+        super().__init__(box)
+        self.plain = False
+
+    def withdraw(self) -> bool:
+        return False
+
+    async def park(self) -> None:  # type: ignore[override]  # as good to await
+        # anyio repeats a cancellation in each iteration of the loop, except here
+        with anyio.CancelScope(shield=True):
+            await super().park()
+
+
 def waiter(value: Any = None) -> Waiter:
     made = Waiter(mailbox())
+    made.value = value
+    _budget.refill()
+    return made
+
+
+def firm_waiter(value: Any = None) -> Waiter:
+    made = FirmWaiter(mailbox())
     made.value = value
     _budget.refill()
     return made

@@ -11,7 +11,7 @@ from .._waiter import Waiter as BaseWaiter
 if TYPE_CHECKING:
     from threading import Lock
 
-__all__ = ("Waiter", "check_call", "waiter")
+__all__ = ("Waiter", "check_call", "firm_waiter", "waiter")
 
 
 class Waiter(BaseWaiter):
@@ -55,6 +55,14 @@ class Waiter(BaseWaiter):
 
 def waiter(value: Any = None) -> Waiter:
     """A waiter for whoever makes a blocking call here, with the value it sends."""
+    return Waiter(value)
+
+
+def firm_waiter(value: Any = None) -> Waiter:
+    """A waiter for a blocking call that nothing but an interrupt may withdraw.
+
+    For what has to be put right before a cancellation may be raised.
+    """
     return Waiter(value)
 
 

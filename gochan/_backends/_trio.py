@@ -23,7 +23,7 @@ from trio.lowlevel import (
     wait_task_rescheduled,
 )
 
-from .. import _budget
+from .. import _backends, _budget
 from . import AsyncWaiter, critical, discard
 from ._trio_clock import clock, poster
 
@@ -37,6 +37,7 @@ __all__ = (
     "Waiter",
     "clock",
     "current_task",
+    "firm_waiter",
     "is_cancelled",
     "nursery",
     "poster",
@@ -107,12 +108,27 @@ class Waiter(AsyncWaiter):
         return self.inbox.wake(self)
 
 
+class FirmWaiter(Waiter):
+    """One wait that a cancellation does not end."""
+
+    __slots__ = ()
+
+    def withdraw(self) -> bool:
+        return False
+
+
 for _function in critical:
     trio.lowlevel.enable_ki_protection(_function)
+# what is imported later
+_backends.protect = trio.lowlevel.enable_ki_protection
 
 
 def waiter(value: Any = None) -> AsyncWaiter:
     return Waiter(value)
+
+
+def firm_waiter(value: Any = None) -> AsyncWaiter:
+    return FirmWaiter(value)
 
 
 async def yield_now() -> None:

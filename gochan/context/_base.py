@@ -125,6 +125,7 @@ class Context(ABC):
         Raises:
             RuntimeError: no event loop runs on this thread.
         """
+        # it knows the contexts that are derived from this
         from ._scopes import ContextScope
 
         return ContextScope(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from math import inf
 from typing import TYPE_CHECKING, final
 
@@ -14,7 +15,7 @@ from ._tree import CancelContext, DeadlineContext, Root, attach, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType, TracebackType
+    from types import TracebackType
 
 __all__ = ("ContextScope", "from_scope")
 
@@ -71,8 +72,18 @@ class ContextScope:
         return silently
 
 
-def from_scope(scope: Scope | None, called_at: FrameType) -> Context:
-    """See the public function of this name."""
+def from_scope(scope: Scope | None = None) -> Context:
+    """A context that is done when a scope is cancelled, has failed, or has ended.
+
+    Its deadline is that of the cancel scopes around the calling code, as anyio and
+    trio know them.
+
+    Args:
+        scope: the one; if not given, that which a goroutine started here would join.
+
+    Raises:
+        RuntimeError: there is no run and no open scope here.
+    """
     owner = current_scope.get() if scope is None else scope
     if owner is None:
         raise RuntimeError(
@@ -94,5 +105,5 @@ def from_scope(scope: Scope | None, called_at: FrameType) -> Context:
             # nothing to be done if it has ended otherwise
             ctx.cancel(Canceled(), None)
 
-    owner._go(watch, (), None, "context", called_at, background=True)
+    owner._go(watch, (), None, "context", sys._getframe(1), background=True)
     return ctx

@@ -106,7 +106,10 @@ class Bubble:
             coroutine.close()
 
     async def wait(self) -> None:
-        """See :func:`wait`."""
+        """See :func:`wait`.
+
+        Cancellation: raises, and nothing has changed.
+        """
         if self._waiting is not None:
             raise Panic("wait already in progress")
         waiter = _backends.any_waiter()
@@ -149,15 +152,24 @@ class Bubble:
     async def _main(self, coroutine: Coroutine[Any, Any, R]) -> R:
         _current.set(self)
         result: R | None = None
+        own: BaseException | None = None
         try:
             async with scope(name="bubble") as s:
                 self._scope = s
-                result = await coroutine
-                self._main_ended = True
+                try:
+                    result = await coroutine
+                except BaseException as error:
+                    own = error
+                    raise
+                finally:
+                    self._main_ended = True
         except BaseExceptionGroup as group:
-            if self._error is None:
-                raise
-            raise self._error from group
+            if self._error is not None:
+                raise self._error from group
+            if own is not None and group.exceptions == (own,):
+                # nobody but main failed
+                raise own from None
+            raise
         if self._error is not None:
             raise self._error
         return result

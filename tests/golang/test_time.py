@@ -13,7 +13,6 @@ from math import inf
 from typing import Any
 
 import pytest
-from gochan.atomic import Int
 
 from gochan import (
     Chan,
@@ -29,6 +28,7 @@ from gochan import (
     time,
     yield_,
 )
+from gochan.atomic import Int
 from support.virtual import in_bubble
 
 # sleep_test.go
@@ -60,6 +60,8 @@ async def test_after_func() -> None:
 
     time.after_func(0, call)
     await done.recv()
+    # the others wake up while time still passes
+    await time.sleep(2)
 
 
 @in_bubble
@@ -70,7 +72,8 @@ async def test_ticker_stress() -> None:
     async def churn() -> None:
         while not stop.closed:
             ticker = time.Ticker(0.000001)
-            await yield_()
+            # time does not pass while anybody can run
+            await time.sleep(0.0001)
             ticker.stop()
 
     ticker = time.Ticker(0.001)
@@ -137,11 +140,14 @@ def test_timer_stop_stress(backend: dict[str, Any]) -> None:
 
     async def main() -> None:
         timers = [time.after_func(3600, lambda: fired.append(1)) for _ in range(100)]
-        halves = (timers[:50], timers[50:])
         results: list[bool] = []
+
+        def stop(some: list[time.FuncTimer]) -> None:
+            results.extend(timer.stop() for timer in some)
+
         threads = [
-            threading.Thread(target=lambda h=half: results.extend(t.stop() for t in h))
-            for half in halves
+            threading.Thread(target=stop, args=(half,))
+            for half in (timers[:50], timers[50:])
         ]
         for thread in threads:
             thread.start()
@@ -343,14 +349,16 @@ def test_intervals_that_are_not_positive() -> None:
 async def test_timer_gc() -> None:
     """TestTimerGC: collected though they are pending, and were waited for once."""
     gone: list[int] = []
-    for n in range(10):
+
+    async def make(n: int) -> None:
         timer = time.Timer(3600)
-        waiting = Chan[int](1)
-        waiting.send_nowait(1)
-        # parks on the timer, or not
-        await select(timer, waiting)
-        weakref.finalize(timer.c, gone.append, n)
-    del timer, waiting
+        weakref.finalize(timer._ticks, gone.append, n)
+        ready = Chan[int](1)
+        ready.send_nowait(1)
+        await select(timer, ready)
+
+    for n in range(10):
+        await make(n)
     gc.collect()
     assert len(gone) == 10
 

@@ -51,6 +51,16 @@ class FakeWaiter(AsyncWaiter):
         return True
 
 
+class FirmFakeWaiter(FakeWaiter):
+    """A wait that a cancellation does not end."""
+
+    __slots__ = ()
+
+    @override
+    def withdraw(self) -> bool:
+        return False
+
+
 class _Pause:
     """Stop the coroutine here and tell the party what it waits for."""
 
@@ -70,6 +80,10 @@ class FakeBackend:
     def waiter(self, value: Any = None) -> AsyncWaiter:
         _budget.refill()
         return FakeWaiter(value)
+
+    def firm_waiter(self, value: Any = None) -> AsyncWaiter:
+        _budget.refill()
+        return FirmFakeWaiter(value)
 
     async def yield_now(self) -> None:
         _budget.refill()
@@ -116,10 +130,18 @@ class Party(Generic[R]):
 
     def cancel(self) -> bool:
         """Cancel it as a runtime would. False if its operation has happened."""
-        if self._waits is not None and not self._waits.withdraw():
+        if not self.withdraw():
             return False
-        self._go(Cancelled())
+        self.interrupt()
         return True
+
+    def withdraw(self) -> bool:
+        """The first half: what it waits for is to be as if it had not. As above."""
+        return self._waits is None or self._waits.withdraw()
+
+    def interrupt(self) -> None:
+        """The second half: raise in it."""
+        self._go(Cancelled())
 
     def close(self) -> None:
         """Free the coroutine of a party that the test leaves parked."""
