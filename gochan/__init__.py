@@ -10,6 +10,7 @@ Where things are; each module imports only what stands below it:
     context      the end of a request, passed along
     time         timers and tickers as channels
     singleflight, semaphore, sync, atomic   Go's locks and what is made of them
+    executors/   where goroutines run: threads, fibers, loops
     _run         run, arun: the root scope
     _scope       go, scope, yield_          _goroutine  Goroutine
     _select      select over cases          _cases   recv(ch), send(ch, v)
@@ -17,6 +18,7 @@ Where things are; each module imports only what stands below it:
     _core        its state machine
     _ends        its two ends as types      buffers  Dropping, Sliding, Unbounded
     _backends/   the one seam to the runtimes: asyncio, trio, threads
+    _executor    what executors have in common
     _edges       what instruments are told about channels
     _waiter      one parked operation, and the queues it waits in
     _budget      when an operation must yield
@@ -30,6 +32,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from . import buffers as buffers
+from . import executors as executors
 from ._cases import Case, RecvCase, Selectable, SendCase, recv, send
 from ._chan import Chan
 from ._core import ChanStats
@@ -51,6 +54,8 @@ from ._nil import nil
 from ._run import arun, run
 from ._scope import Scope, go, scope, yield_
 from ._select import blocking_select, select, select_nowait
+from .executors import _default_fibers as fibers
+from .executors import _default_threads as threads
 
 if TYPE_CHECKING:
     from . import atomic as atomic
@@ -88,6 +93,8 @@ __all__ = (
     "blocking_select",
     "buffers",
     "context",
+    "executors",
+    "fibers",
     "go",
     "nil",
     "recv",
@@ -101,6 +108,7 @@ __all__ = (
     "singleflight",
     "sync",
     "testing",
+    "threads",
     "time",
     "yield_",
 )

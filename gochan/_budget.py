@@ -20,6 +20,7 @@ __all__ = (
     "OPERATIONS",
     "budget",
     "cancelled",
+    "ended_on_thread",
     "refill",
     "spent",
     "started_on_thread",
@@ -30,13 +31,14 @@ OPERATIONS = 64
 
 
 class _Budget:
-    __slots__ = ("cancelled", "full", "left", "thread", "threads", "watched")
+    __slots__ = ("cancelled", "full", "left", "loops", "threads", "watched")
 
     def __init__(self) -> None:
         self.left = OPERATIONS
         # what a switch sets ``left`` to; 0: always ask spent()
         self.full = OPERATIONS
-        self.thread: int | None = None
+        # the threads that have run an event loop, and whether there are several
+        self.loops: frozenset[int] = frozenset()
         self.threads = False
         self.watched = False
         # goroutines that have been cancelled and have not ended
@@ -53,11 +55,20 @@ _per_thread = _PerThread()
 
 def started_on_thread() -> None:
     """A backend is about to park on this thread for the first time."""
-    thread = get_ident()
-    if budget.thread is None:
-        budget.thread = thread
-    elif budget.thread != thread:
-        budget.threads = True
+    with _changing:
+        _loops(budget.loops | {get_ident()})
+
+
+def ended_on_thread() -> None:
+    """This thread will run no more event loops."""
+    with _changing:
+        _loops(budget.loops - {get_ident()})
+
+
+def _loops(threads: frozenset[int]) -> None:
+    budget.loops = threads
+    if budget.threads != (len(threads) > 1):
+        budget.threads = not budget.threads
         _adjust()
 
 

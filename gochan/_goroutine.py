@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
     from types import CodeType, FrameType
 
+    from ._executor import Away
     from ._scope import Scope, Site
 
 __all__ = ("Goroutine", "announce")
@@ -81,6 +82,7 @@ class Goroutine(Generic[R_co]):
         "_over",
         "_result",
         "_scope",
+        "away",
         "callback",
         "context",
         "coroutine",
@@ -110,6 +112,8 @@ class Goroutine(Generic[R_co]):
         self.coroutine: Coroutine[Any, Any, R_co] | None = coroutine
         self.handle: Any = None
         self.reason: str | None = None
+        # where the function is, if it does not run here
+        self.away: Away | None = None
 
     @property
     def state(self) -> State:
@@ -117,6 +121,8 @@ class Goroutine(Generic[R_co]):
         coroutine = self.coroutine
         if self._over or coroutine is None:
             return "done"
+        if self.away is not None:
+            return self.away.state
         if _instrument.find_party() is self:
             return "running"
         begun = inspect.getcoroutinestate(coroutine) != inspect.CORO_CREATED
@@ -154,8 +160,7 @@ class Goroutine(Generic[R_co]):
             BaseException: what its function raised.
         """
         if not self._over:
-            if _instrument.find_party() is self:
-                raise RuntimeError(f"{self!r} awaits its own end, and would for ever")
+            self._refuse_to_wait()
             yield from self._ended().recv_ok().__await__()
         return self._outcome()
 
@@ -173,6 +178,7 @@ class Goroutine(Generic[R_co]):
         """
         _thread.check_call("g.blocking_join()", "await g", timeout)
         if not self._over:
+            self._refuse_to_wait()
             self._ended().blocking_recv_ok(timeout)
         return self._outcome()
 
@@ -205,6 +211,10 @@ class Goroutine(Generic[R_co]):
                 return
         callback()
 
+    def _refuse_to_wait(self) -> None:
+        if _instrument.find_party() is self:
+            raise RuntimeError(f"{self!r} awaits its own end, and would for ever")
+
     def _outcome(self) -> R_co:
         if (seen := _instrument.active) is not None:
             seen.joined(_instrument.current_party(), self)
@@ -229,6 +239,8 @@ class Goroutine(Generic[R_co]):
             self._scope._failed(self, error)
         self._over = True
         self.coroutine = None
+        if self.away is not None:
+            self._leave()
         if self._done is not None or _instrument.active is not None:
             self._tell()
 
@@ -239,7 +251,14 @@ class Goroutine(Generic[R_co]):
         )
         self._over = True
         self.coroutine = None
+        if self.away is not None:
+            self._leave()
         self._tell()
+
+    def _leave(self) -> None:
+        assert self.away is not None
+        self.away.left()
+        self.away = None
 
     def _tell(self) -> None:
         """Tell the instrument and who waits that it has ended."""

@@ -119,6 +119,10 @@ def current_party() -> Hashable:
     return find_party() if party is None else party
 
 
+# Who runs where no nursery tells: goroutines on other threads, by thread, and on
+# other loops, by task.
+parties: dict[Hashable, Hashable] = {}
+
 # replaced by the module that knows goroutines
 find_party: Callable[[], Hashable] = get_ident
 

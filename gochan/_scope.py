@@ -8,14 +8,24 @@ from __future__ import annotations
 
 import inspect
 import sys
-from _thread import get_ident
+from _thread import allocate_lock, get_ident
 from collections.abc import Coroutine
 from contextvars import ContextVar
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast, final, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Protocol,
+    TypeVar,
+    TypeVarTuple,
+    cast,
+    final,
+    overload,
+)
 
-from . import _instrument
+from . import _executor, _instrument
 from ._backends import backend
+from ._executor import Executor
 from ._goroutine import Goroutine, announce
 
 if TYPE_CHECKING:
@@ -24,7 +34,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from ._backends import Nursery
-    from ._executor import Executor
+    from ._executor import AnyExecutor
 
 __all__ = (
     "Scope",
@@ -39,7 +49,10 @@ __all__ = (
 )
 
 R = TypeVar("R")
+C = TypeVar("C", bound="Closable")
 Ts = TypeVarTuple("Ts")
+
+_moving = allocate_lock()
 
 current_scope: ContextVar[Scope | None] = ContextVar("gochan scope", default=None)
 
@@ -87,6 +100,13 @@ def coroutine_of(
     )
 
 
+class Closable(Protocol):
+    """What a scope closes at its end."""
+
+    def close(self) -> None:
+        """Let go of what it holds; wait for nobody who still uses it."""
+
+
 @final
 class Site:
     """Where a goroutine is started, kept for when it is: as little as can be."""
@@ -106,7 +126,16 @@ class Scope:
         name: for reports.
     """
 
-    __slots__ = ("_ending", "_errors", "_main", "_nursery", "_open", "_outer", "name")
+    __slots__ = (
+        "_ending",
+        "_errors",
+        "_main",
+        "_nursery",
+        "_open",
+        "_outer",
+        "_tenants",
+        "name",
+    )
 
     _nursery: Nursery
 
@@ -119,6 +148,8 @@ class Scope:
         self._ending: list[Callable[[], object]] = []
         # of a run: its main goroutine
         self._main: Goroutine[Any] | None = None
+        # of an outermost one: what is closed at its end, by what it belongs to
+        self._tenants: dict[object, Any] | None = None
 
     @overload
     def go(
@@ -126,7 +157,7 @@ class Scope:
         fn: Callable[[*Ts], Coroutine[Any, Any, R]],
         /,
         *args: *Ts,
-        on: Executor | None = None,
+        on: AnyExecutor | None = None,
         name: str | None = None,
     ) -> Goroutine[R]: ...
     @overload
@@ -135,7 +166,7 @@ class Scope:
         fn: Callable[[*Ts], R],
         /,
         *args: *Ts,
-        on: Executor,
+        on: AnyExecutor,
         name: str | None = None,
     ) -> Goroutine[R]: ...
     def go(
@@ -143,7 +174,7 @@ class Scope:
         fn: Callable[[*Ts], Any],
         /,
         *args: *Ts,
-        on: Executor | None = None,
+        on: AnyExecutor | None = None,
         name: str | None = None,
     ) -> Goroutine[Any]:
         """:func:`go`, in this scope; from any thread, while the scope is open.
@@ -158,7 +189,7 @@ class Scope:
         self,
         fn: Callable[..., Any],
         args: tuple[Any, ...],
-        on: Executor | None,
+        on: AnyExecutor | None,
         name: str | None,
         started_by: FrameType | Site,
         *,
@@ -185,10 +216,14 @@ class Scope:
                 "and its end, while the scope still has goroutines"
             )
         goroutine: Goroutine[Any]
+        if on is None and _executor.here:
+            on = self._stay_here()
         if on is None:
             goroutine = Goroutine(self, coroutine_of(fn, args), name, started_by)
         else:
             refuse_uncallable(fn, "go")
+            if not isinstance(on, Executor):
+                on = _executor.adapt(on)
             name = name or str(getattr(fn, "__name__", "?"))
             goroutine = Goroutine(self, None, name, started_by)
             goroutine.coroutine = on._supervise(goroutine, fn, args)
@@ -197,8 +232,18 @@ class Scope:
             goroutine.coroutine = wrap(goroutine.coroutine)
         if _instrument.active is not None:
             announce(goroutine, _instrument.active)
-        self._nursery.start_soon(goroutine, background)
+        try:
+            self._nursery.start_soon(goroutine, background)
+        except BaseException:
+            # its loop has been closed
+            goroutine.cancelled()
+            raise
         return goroutine
+
+    def _stay_here(self) -> Executor | None:
+        """What keeps a new goroutine on the loop of the one that starts it."""
+        on = _executor.here.get(get_ident())
+        return None if on is None or self._nursery.here() else on
 
     def _start_main(
         self, main: Coroutine[Any, Any, R], started_by: FrameType
@@ -263,6 +308,8 @@ class Scope:
             self._open = False
             while self._ending:
                 self._ending.pop()()
+            if self._tenants is not None:
+                self._evict()
         errors = self._errors
         raised = None if own else self._apart_from_cancellation(error)
         # the body may raise what it has awaited: that is one failure
@@ -276,6 +323,38 @@ class Scope:
                 self._errors = []
                 del errors, error, raised
         return own
+
+    def _tenant(self, key: object, make: Callable[[], C]) -> C:
+        """What ``key`` has for as long as the run lasts; made if there is none yet.
+
+        It is closed, without blocking, when the run has ended; where there is no
+        run, when the outermost scope has been left.
+        """
+        outermost = self
+        while (
+            outermost._main is None
+            and (outer := outermost._outer) is not None
+            and outer._open
+        ):
+            outermost = outer
+        with _moving:
+            if not outermost._open:
+                raise RuntimeError(f"{outermost!r} has been left")
+            tenants = outermost._tenants
+            if tenants is None:
+                tenants = outermost._tenants = {}
+            tenant: C | None = tenants.get(key)
+            if tenant is None:
+                tenant = tenants[key] = make()
+            return tenant
+
+    def _evict(self) -> None:
+        with _moving:
+            assert self._tenants is not None
+            tenants = list(self._tenants.values())
+            self._tenants = None
+        for tenant in tenants:
+            tenant.close()
 
     def _apart_from_cancellation(
         self, error: BaseException | None
@@ -347,7 +426,7 @@ def go(
     fn: Callable[[*Ts], Coroutine[Any, Any, R]],
     /,
     *args: *Ts,
-    on: Executor | None = None,
+    on: AnyExecutor | None = None,
     name: str | None = None,
 ) -> Goroutine[R]: ...
 @overload
@@ -355,14 +434,14 @@ def go(
     fn: Callable[[*Ts], R],
     /,
     *args: *Ts,
-    on: Executor,
+    on: AnyExecutor,
     name: str | None = None,
 ) -> Goroutine[R]: ...
 def go(
     fn: Callable[[*Ts], Any],
     /,
     *args: *Ts,
-    on: Executor | None = None,
+    on: AnyExecutor | None = None,
     name: str | None = None,
 ) -> Goroutine[Any]:
     """Start ``fn(*args)`` as a goroutine and return its handle at once.
@@ -395,18 +474,20 @@ async def yield_() -> None:
 
 def _find_party() -> Hashable:
     """The goroutine that runs, else the foreign task, else the thread."""
+    task: Hashable
     try:
         task = backend().current_task()
     except RuntimeError:
-        return get_ident()
-    owner = current_scope.get()
-    while owner is not None:
-        job: Any = owner._nursery.running(task)
-        if job is not None:
-            party: Hashable = job
-            return party
-        owner = owner._outer
-    return task
+        task = get_ident()
+    else:
+        owner = current_scope.get()
+        while owner is not None:
+            job: Any = owner._nursery.running(task)
+            if job is not None:
+                party: Hashable = job
+                return party
+            owner = owner._outer
+    return _instrument.parties.get(task, task)
 
 
 _instrument.find_party = _find_party

@@ -10,9 +10,15 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+import gochan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 BACKENDS: dict[str, tuple[str, dict[str, Any]]] = {
     "asyncio": ("asyncio", {}),
@@ -52,3 +58,30 @@ def backend(anyio_backend: tuple[str, dict[str, Any]]) -> dict[str, Any]:
     """Keyword arguments for ``gochan.run``."""
     name, options = anyio_backend
     return {"backend": name, "backend_options": options}
+
+
+NEEDS_GREENBACK = pytest.mark.skipif(
+    importlib.util.find_spec("greenback") is None, reason="greenback is not installed"
+)
+
+
+@pytest.fixture(
+    params=[
+        "threads",
+        "threads(1)",
+        "ThreadPoolExecutor",
+        pytest.param("fibers", marks=NEEDS_GREENBACK),
+    ]
+)
+def on(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Each executor for plain functions, for ``go(..., on=on)``."""
+    match request.param:
+        case "threads":
+            yield gochan.threads
+        case "threads(1)":
+            yield gochan.executors.threads(1)
+        case "fibers":
+            yield gochan.fibers
+        case _:
+            with ThreadPoolExecutor(8) as pool:
+                yield pool

@@ -50,6 +50,16 @@ class AsyncWaiter(Waiter):
         """
         raise NotImplementedError
 
+    def park_thread(self, timeout: float | None) -> bool:
+        """:meth:`park` for a blocking call in a fiber.
+
+        False if ``timeout`` seconds passed before it was woken: then it has
+        withdrawn.
+        """
+        from . import _fiber
+
+        return _fiber.park(self, timeout)
+
 
 class Job(Protocol):
     """What a nursery runs: a goroutine, as far as a backend knows it."""
@@ -75,6 +85,10 @@ class Nursery(Protocol):
 
     def running(self, task: Any) -> Job | None:
         """The job that ``task``, which is the current one, runs."""
+        ...
+
+    def here(self) -> bool:
+        """Whether the calling thread runs the loop that opened it."""
         ...
 
     @property
@@ -168,6 +182,10 @@ class Backend(Protocol):
         """Whether the running task would be cancelled at a checkpoint."""
         ...
 
+    def same_again(self) -> tuple[str, dict[str, Any]]:
+        """What gives ``anyio.run`` another loop like this one: backend, options."""
+        ...
+
 
 def backend() -> Backend:
     """The backend of the runtime that runs the calling code.
@@ -231,8 +249,8 @@ def discard(job: Job) -> None:
 
 
 critical: list[Callable[..., Any]] = []
-# trio's; it asks for what is defined before it is imported
-protect: Callable[[Callable[..., Any]], object] = critical.append
+# trio's backend puts its own in place
+protect: Callable[[Callable[..., Any]], object] | None = None
 
 
 def uninterrupted(function: F) -> F:
@@ -241,7 +259,9 @@ def uninterrupted(function: F) -> F:
     trio raises KeyboardInterrupt wherever a task happens to be; its backend asks
     it to wait for the end of these. asyncio's own handler cancels a task instead.
     """
-    protect(function)
+    critical.append(function)
+    if protect is not None:
+        protect(function)
     return function
 
 

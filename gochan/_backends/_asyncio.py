@@ -19,6 +19,7 @@ __all__ = (
     "nursery",
     "poster",
     "running",
+    "same_again",
     "waiter",
     "yield_now",
 )
@@ -39,3 +40,8 @@ def current_task() -> asyncio.Task[Any] | None:
 def is_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and under_cancelled_scope(task)
+
+
+def same_again() -> tuple[str, dict[str, Any]]:
+    loop = asyncio.get_running_loop()
+    return "asyncio", {"debug": loop.get_debug(), "loop_factory": type(loop)}

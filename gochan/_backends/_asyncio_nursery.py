@@ -188,9 +188,15 @@ class Nursery:
                 job.reason = job.reason or "the scope has ended"
                 self._cancel_job(job)
 
+    def here(self) -> bool:
+        return get_running_loop() is self.loop
+
     def running(self, task: object) -> Job | None:
         """The job that ``task``, which is the current one, runs."""
-        return self.jobs.get(cast("Task", task)) or self.starting
+        # another loop's task may ask in another thread
+        return self.jobs.get(cast("Task", task)) or (
+            self.starting if self.here() else None
+        )
 
     def cancel_one(self, job: Job) -> None:
         self._on_loop(self._cancel_job, job)

@@ -1,17 +1,37 @@
-"""A plain thread: it sleeps on a lock that its waker releases."""
+"""A plain thread: it sleeps on a lock that its waker releases.
+
+A thread that runs a goroutine has a :class:`Seat` meanwhile: through it a
+cancellation reaches the blocking calls that are made there. A blocking call on a
+thread with an event loop is for fibers only: see ``_fiber``.
+"""
 
 from __future__ import annotations
 
-from _thread import TIMEOUT_MAX, allocate_lock
+from _thread import TIMEOUT_MAX, allocate_lock, get_ident
+from contextlib import contextmanager
 from sys import modules
 from typing import TYPE_CHECKING, Any
 
+from .. import _backends, _instrument
+from .._errors import Cancelled
 from .._waiter import Waiter as BaseWaiter
+from . import _fiber
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Hashable
     from threading import Lock
 
-__all__ = ("Waiter", "check_call", "firm_waiter", "waiter")
+    from . import AsyncWaiter
+
+__all__ = (
+    "Seat",
+    "Waiter",
+    "check_call",
+    "firm_waiter",
+    "loop_runs",
+    "shielded",
+    "waiter",
+)
 
 
 class Waiter(BaseWaiter):
@@ -53,34 +73,204 @@ class Waiter(BaseWaiter):
         return True
 
 
-def waiter(value: Any = None) -> Waiter:
+class Seat:
+    """A thread's while it runs a goroutine: how its blocking calls are cancelled.
+
+    A cancellation stands from :meth:`cancel` on. It is raised where a blocking
+    call begins, and where one is parked that no peer has claimed: that one is
+    withdrawn, by whoever comes second, the cancellation or the parking. Both hold
+    ``lock`` when they look for the other.
+    """
+
+    __slots__ = ("cancelled", "ident", "lock", "outer", "party", "shields", "waiter")
+
+    def __init__(self, party: Hashable) -> None:
+        self.party = party
+        self.lock = allocate_lock()
+        # the thread, while it sits there, and whose seat that was before
+        self.ident = 0
+        self.outer: Seat | None = None
+        # the operation that is parked
+        self.waiter: _SeatWaiter | None = None
+        # what Cancelled is raised with
+        self.cancelled: str | None = None
+        # how many shielded() blocks it is in
+        self.shields = 0
+
+    def take(self) -> None:
+        """The calling thread runs the goroutine from now on."""
+        self.ident = ident = get_ident()
+        self.outer = _seats.get(ident)
+        _instrument.parties[ident] = self.party
+        _seats[ident] = self
+        with self.lock:
+            if self.cancelled is not None:
+                _cancelled.add(ident)
+
+    def leave(self) -> None:
+        """It has run to its end."""
+        ident = self.ident
+        # its error's traceback leads here: no cycle
+        self.party = None
+        with self.lock:
+            self.ident = 0
+            _cancelled.discard(ident)
+        outer = self.outer
+        if outer is None:
+            del _seats[ident], _instrument.parties[ident]
+        else:
+            # an executor that runs what it is given at once
+            _seats[ident] = outer
+            _instrument.parties[ident] = outer.party
+            with outer.lock:
+                if outer.cancelled is not None:
+                    _cancelled.add(ident)
+
+    def cancel(self, message: str) -> None:
+        """Cancel the blocking calls from now on; from any thread."""
+        with self.lock:
+            if self.cancelled is not None:
+                return
+            self.cancelled = message
+            if self.ident:
+                _cancelled.add(self.ident)
+            parked = None if self.shields else self.waiter
+        if parked is not None:
+            parked.cancel()
+
+    def due(self) -> Cancelled | None:
+        """What a blocking call has to raise."""
+        if self.cancelled is None or self.shields:
+            return None
+        return Cancelled(self.cancelled)
+
+    # For whoever counts the threads that run
+
+    def parks(self) -> None:
+        """The thread is about to sleep in a blocking call."""
+
+    def resumes(self) -> None:
+        """It goes on."""
+
+
+# by thread
+_seats: dict[int, Seat] = {}
+# the threads of those that are cancelled: a blocking call tests that it is empty
+_cancelled: set[int] = set()
+
+
+class _SeatWaiter(Waiter):
+    """One wait of a thread that runs a goroutine."""
+
+    __slots__ = ("cancelled", "seat")
+
+    def __init__(self, value: Any, seat: Seat) -> None:
+        super().__init__(value)
+        self.seat = seat
+        self.cancelled = False
+
+    def park_thread(self, timeout: float | None) -> bool:
+        """As that of any thread.
+
+        Raises:
+            Cancelled: the goroutine has been cancelled, and the waiter withdrawn.
+        """
+        seat = self.seat
+        seat.parks()
+        try:
+            with seat.lock:
+                seat.waiter = self
+                due = seat.due()
+            if due is not None:
+                self.cancel()
+            woken = super().park_thread(timeout)
+        finally:
+            seat.waiter = None
+            seat.resumes()
+        if self.cancelled:
+            raise Cancelled(seat.cancelled)
+        return woken
+
+    def cancel(self) -> None:
+        """Withdraw it, if no peer was faster, and wake the thread."""
+        if self.withdraw():
+            self.cancelled = True
+            self.wake()
+
+
+def loop_runs() -> bool:
+    """Whether an event loop runs on this thread."""
+    # look only at runtimes that are loaded
+    asyncio: Any = modules.get("asyncio")
+    return (asyncio is not None and asyncio._get_running_loop() is not None) or (
+        "trio" in modules and modules["trio"].lowlevel.in_trio_run()
+    )
+
+
+def waiter(value: Any = None) -> Waiter | AsyncWaiter:
     """A waiter for whoever makes a blocking call here, with the value it sends."""
+    if loop_runs():
+        # in a fiber, check_call() has refused all else; first, since that loop may
+        # run in a thread that has a seat
+        return _backends.async_waiter(value)
+    if _seats and (seat := _seats.get(get_ident())) is not None:
+        return _SeatWaiter(value, seat)
     return Waiter(value)
 
 
-def firm_waiter(value: Any = None) -> Waiter:
+def firm_waiter(value: Any = None) -> Waiter | AsyncWaiter:
     """A waiter for a blocking call that nothing but an interrupt may withdraw.
 
     For what has to be put right before a cancellation may be raised.
     """
-    return Waiter(value)
+    return _backends.firm_waiter(value) if loop_runs() else Waiter(value)
 
 
 def check_call(blocking: str, awaited: str, timeout: float | None) -> None:
     """Refuse a blocking call that cannot work, before it has any effect.
 
+    In a fiber it may let others run first: the fiber's share of the budget.
+
     Raises:
         RuntimeError: this thread runs an event loop, which the call would stop.
         ValueError: ``timeout`` is negative or not a number.
+        Cancelled: the goroutine that runs on this thread has been cancelled.
     """
-    # look only at runtimes that are loaded
-    asyncio: Any = modules.get("asyncio")
-    if (asyncio is not None and asyncio._get_running_loop() is not None) or (
-        "trio" in modules and modules["trio"].lowlevel.in_trio_run()
-    ):
-        raise RuntimeError(
-            f"{blocking} would block the event loop that runs on this thread; "
-            f"write: {awaited}"
-        )
     if timeout is not None and not timeout >= 0:
         raise ValueError(f"timeout must be 0 seconds or more, or None, not {timeout}")
+    if loop_runs():
+        if not _fiber.inside():
+            raise RuntimeError(
+                f"{blocking} would block the event loop that runs on this thread; "
+                f"write: {awaited}"
+            )
+        _fiber.spend()
+    elif (
+        _cancelled
+        and (ident := get_ident()) in _cancelled
+        and (due := _seats[ident].due()) is not None
+    ):
+        raise due
+
+
+@contextmanager
+def shielded() -> Generator[None]:
+    """Blocking calls inside are not cancelled: for what must be put right first.
+
+    In a goroutine on a thread and in a fiber; elsewhere nothing cancels them.
+    """
+    if _fiber.inside():
+        with _fiber.shield():
+            yield
+        return
+    seat = _seats.get(get_ident())
+    if seat is None:
+        yield
+        return
+    with seat.lock:
+        seat.shields += 1
+    try:
+        yield
+    finally:
+        with seat.lock:
+            seat.shields -= 1

@@ -42,6 +42,7 @@ __all__ = (
     "nursery",
     "poster",
     "running",
+    "same_again",
     "waiter",
     "yield_now",
 )
@@ -119,7 +120,7 @@ class FirmWaiter(Waiter):
 
 for _function in critical:
     trio.lowlevel.enable_ki_protection(_function)
-# what is imported later
+# those that are loaded later
 _backends.protect = trio.lowlevel.enable_ki_protection
 
 
@@ -142,6 +143,10 @@ def running() -> bool:
 
 def is_cancelled() -> bool:
     return trio.current_effective_deadline() == -inf
+
+
+def same_again() -> tuple[str, dict[str, Any]]:
+    return "trio", {}
 
 
 class Nursery:
@@ -173,7 +178,7 @@ class Nursery:
             self.background.add(job)
         # until it has begun, so that close() waits for it
         self.coming.add(job)
-        if self._here():
+        if self.here():
             self._start(job)
         else:
             context = copy_context()
@@ -271,11 +276,11 @@ class Nursery:
                 job.reason = job.reason or "the scope has ended"
                 self._cancel_job(job)
 
-    def _here(self) -> bool:
+    def here(self) -> bool:
         return in_trio_run() and current_trio_token() is self.token
 
     def _on_loop(self, call: Callable[..., object], *args: Any) -> None:
-        if self._here():
+        if self.here():
             call(*args)
             return
         try:

@@ -48,7 +48,9 @@ class Locker(ABC):
         """Lock it, waiting with a waiter that ``make`` makes. Does not give way."""
 
     @abstractmethod
-    def _blocking_relock(self, make: Callable[[Any], _thread.Waiter]) -> None:
+    def _blocking_relock(
+        self, make: Callable[[Any], _thread.Waiter | AsyncWaiter]
+    ) -> None:
         """The same for threads."""
 
     async def __aenter__(self) -> None:

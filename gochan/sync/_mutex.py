@@ -164,7 +164,9 @@ class Mutex(Locker):
 
     @uninterrupted
     def _blocking_relock(
-        self, make: Callable[[Any], _thread.Waiter], timeout: float | None = None
+        self,
+        make: Callable[[Any], _thread.Waiter | AsyncWaiter],
+        timeout: float | None = None,
     ) -> None:
         came = clock()
         deadline = None if timeout is None else monotonic() + timeout

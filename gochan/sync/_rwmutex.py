@@ -177,12 +177,17 @@ class RWMutex(Locker):
         self._blocking_relock_as(_READ, _thread.waiter, timeout)
 
     @uninterrupted
-    def _blocking_relock(self, make: Callable[[Any], _thread.Waiter]) -> None:
+    def _blocking_relock(
+        self, make: Callable[[Any], _thread.Waiter | AsyncWaiter]
+    ) -> None:
         self._blocking_relock_as(_WRITE, make, None)
 
     @uninterrupted
     def _blocking_relock_as(
-        self, how: str, make: Callable[[Any], _thread.Waiter], timeout: float | None
+        self,
+        how: str,
+        make: Callable[[Any], _thread.Waiter | AsyncWaiter],
+        timeout: float | None,
     ) -> None:
         waiter = self._enter(how, make)
         if waiter is not None:
@@ -397,7 +402,9 @@ class RLocker(Locker):
     async def _relock(self, make: Callable[[Any], AsyncWaiter]) -> None:
         await self._rw._relock_as(_READ, make)
 
-    def _blocking_relock(self, make: Callable[[Any], _thread.Waiter]) -> None:
+    def _blocking_relock(
+        self, make: Callable[[Any], _thread.Waiter | AsyncWaiter]
+    ) -> None:
         self._rw._blocking_relock_as(_READ, make, None)
 
     def __repr__(self) -> str:
