@@ -11,7 +11,10 @@ Where things are; each module imports only what stands below it:
     time         timers and tickers as channels
     singleflight, semaphore, sync, atomic   Go's locks and what is made of them
     executors/   where goroutines run: threads, fibers, loops
+    _seeing      goroutines, dump, dump_on_signal
     _run         run, arun: the root scope
+    _deadlock    when a run is stuck        _graph   who waits for whom
+    _leaked      what nobody can wake       _live    what each goroutine does
     _scope       go, scope, yield_          _goroutine  Goroutine
     _select      select over cases          _cases   recv(ch), send(ch, v)
     _chan        the channel's faces        _nil     Go's nil channel
@@ -20,6 +23,7 @@ Where things are; each module imports only what stands below it:
     _backends/   the one seam to the runtimes: asyncio, trio, threads
     _executor    what executors have in common
     _edges       what instruments are told about channels
+    _parked      why a party is parked      _frames  stacks, from outside
     _waiter      one parked operation, and the queues it waits in
     _budget      when an operation must yield
     _instrument  the one seam to the tools
@@ -50,9 +54,11 @@ from ._errors import (
 )
 from ._goroutine import Goroutine
 from ._instrument import Instrument
+from ._live import GoroutineInfo
 from ._nil import nil
 from ._run import arun, run
 from ._scope import Scope, go, scope, yield_
+from ._seeing import dump, dump_on_signal, goroutines
 from ._select import blocking_select, select, select_nowait
 from .executors import _default_fibers as fibers
 from .executors import _default_threads as threads
@@ -78,6 +84,7 @@ __all__ = (
     "DeadlockError",
     "Goroutine",
     "GoroutineCancelled",
+    "GoroutineInfo",
     "Instrument",
     "Panic",
     "RecvCase",
@@ -93,9 +100,12 @@ __all__ = (
     "blocking_select",
     "buffers",
     "context",
+    "dump",
+    "dump_on_signal",
     "executors",
     "fibers",
     "go",
+    "goroutines",
     "nil",
     "recv",
     "run",

@@ -21,6 +21,7 @@ from ._budget import budget
 from ._core import BLOCKED, Core
 from ._ends import Receiver, RecvChan, SendChan, Sender
 from ._errors import ChanClosed, SendOnClosed, WouldBlock
+from ._parked import parks
 
 __all__ = ("Chan",)
 
@@ -56,6 +57,7 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
     # The async face
 
     @uninterrupted
+    @parks("chan send")
     async def send(self, value: T, /) -> None:
         """Send ``value``; wait until it is buffered or a receiver has taken it.
 
@@ -119,6 +121,7 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
         await self._send_slowly(value)
 
     @uninterrupted
+    @parks("chan send")
     async def _send_slowly(self, value: T) -> None:
         """Send when the budget is spent or watched, to a select, or closed."""
         if budget.left > 0:
@@ -149,6 +152,7 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
         )
 
     @uninterrupted
+    @parks("chan receive")
     async def recv(self) -> T:
         """Receive the next value; wait until there is one.
 
@@ -220,6 +224,7 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
         return cast("T", slow)
 
     @uninterrupted
+    @parks("chan receive")
     async def recv_ok(self) -> tuple[T, Literal[True]] | tuple[None, Literal[False]]:
         """Go's ``v, ok := <-ch``: ``(value, True)``, or ``(None, False)`` if closed.
 
@@ -268,6 +273,7 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
     # The blocking face
 
     @uninterrupted
+    @parks("chan send")
     def blocking_send(self, value: T, /, timeout: float | None = None) -> None:
         """:meth:`send` for threads.
 
@@ -309,6 +315,7 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
             raise SendOnClosed(self)
 
     @uninterrupted
+    @parks("chan receive")
     def blocking_recv(self, timeout: float | None = None) -> T:
         """:meth:`recv` for threads.
 
@@ -333,6 +340,7 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
         return cast("T", value)
 
     @uninterrupted
+    @parks("chan receive")
     def blocking_recv_ok(
         self, timeout: float | None = None
     ) -> tuple[T, Literal[True]] | tuple[None, Literal[False]]:

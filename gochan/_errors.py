@@ -93,12 +93,18 @@ class CloseOfNil(_ChannelError, Panic):
 
 
 class DeadlockError(Panic):
-    """Every goroutine of a run waits for another one, so none can go on."""
+    """Every goroutine of a run waits for another one, so none can go on.
+
+    Attributes:
+        report: who waits for whom, and all goroutines with their stacks. A traceback
+            shows it as well.
+    """
 
     def __init__(
         self, text: str = "all goroutines are asleep - deadlock!", *args: Any
     ) -> None:
         super().__init__(text, *args)
+        self.report = ""
 
 
 class GoroutineCancelled(Exception):

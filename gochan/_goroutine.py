@@ -69,6 +69,8 @@ class Goroutine(Generic[R_co]):
     # set by the nursery while it needs them
     context: Any
     callback: Any
+    # set by the nursery if another goroutine of its has started this one
+    parent: int
     # set at the end
     _result: R_co
     _error: BaseException | None
@@ -89,6 +91,7 @@ class Goroutine(Generic[R_co]):
         "handle",
         "id",
         "name",
+        "parent",
         "reason",
     )
 
@@ -100,7 +103,7 @@ class Goroutine(Generic[R_co]):
         started_by: FrameType | Site,
     ) -> None:
         self.id: int = next(_ids)
-        self.name: str = name or str(getattr(coroutine, "__name__", "?"))
+        self.name: str = name or getattr(coroutine, "__name__", "?")  # type: ignore[assignment]  # whatever it is, it has a str
         self._scope = scope
         # where it was started, kept as cheaply as can be
         self._code: CodeType = started_by.f_code
@@ -132,10 +135,22 @@ class Goroutine(Generic[R_co]):
     def created_at(self) -> str:
         """Where ``go()`` was called: ``pipeline.py:41 in produce``."""
         code = self._code
-        lines = itertools.islice(code.co_positions(), self._lasti // 2, None)
-        line = next((at[0] for at in lines), None) or code.co_firstlineno
         file = os.path.basename(code.co_filename)
-        return f"{file}:{line} in {code.co_qualname}"
+        return f"{file}:{self._line()} in {code.co_qualname}"
+
+    def _line(self) -> int:
+        """The line of the ``go()`` that started it."""
+        lines = itertools.islice(self._code.co_positions(), self._lasti // 2, None)
+        return next((at[0] for at in lines), None) or self._code.co_firstlineno
+
+    @property
+    def created_by(self) -> int | None:
+        """The id of the goroutine that called ``go()``.
+
+        If that was other code in a scope, such as a task of the runtime's, it is the
+        goroutine that has entered the scope. None if there is no goroutine above it.
+        """
+        return getattr(self, "parent", self._scope._opener)
 
     def cancel(self, reason: str | None = None) -> None:
         """Cancel it, at its next checkpoint and at every one after that.

@@ -22,18 +22,20 @@ from typing import (
     final,
     overload,
 )
+from weakref import ref
 
 from . import _executor, _instrument
 from ._backends import backend
 from ._executor import Executor
 from ._goroutine import Goroutine, announce
+from ._parked import parks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
     from types import CodeType, FrameType, TracebackType
     from typing import Self
 
-    from ._backends import Nursery
+    from ._backends import Backend, Nursery
     from ._executor import AnyExecutor
 
 __all__ = (
@@ -42,6 +44,7 @@ __all__ = (
     "coroutine_of",
     "current_scope",
     "go",
+    "open_scopes",
     "refuse_uncallable",
     "require_scope",
     "scope",
@@ -55,6 +58,11 @@ Ts = TypeVarTuple("Ts")
 _moving = allocate_lock()
 
 current_scope: ContextVar[Scope | None] = ContextVar("gochan scope", default=None)
+
+# Where all goroutines of the process are found. Weak: a scope whose loop was thrown
+# away is never left. A set of references rather than a WeakSet, because list() of it
+# is one step.
+open_scopes: set[ref[Scope]] = set()
 
 
 def refuse_uncallable(fn: object, call: str) -> None:
@@ -127,16 +135,20 @@ class Scope:
     """
 
     __slots__ = (
+        "__weakref__",
+        "_backend",
         "_ending",
         "_errors",
         "_main",
         "_nursery",
         "_open",
+        "_opener",
         "_outer",
         "_tenants",
         "name",
     )
 
+    _backend: Backend
     _nursery: Nursery
 
     def __init__(self, name: str | None) -> None:
@@ -146,6 +158,8 @@ class Scope:
         self._outer: Scope | None = None
         # what is to be done when all goroutines have ended
         self._ending: list[Callable[[], object]] = []
+        # the id of the goroutine that has entered it
+        self._opener: int | None = None
         # of a run: its main goroutine
         self._main: Goroutine[Any] | None = None
         # of an outermost one: what is closed at its end, by what it belongs to
@@ -279,13 +293,18 @@ class Scope:
     async def __aenter__(self) -> Self:
         if self._open or self._errors:
             raise RuntimeError(f"{self!r} was entered before: write scope() each time")
-        self._nursery = backend().nursery()
+        self._backend = backend()
+        self._nursery = self._backend.nursery()
         await self._nursery.open()
         self._outer = current_scope.get()
+        party = _find_party()
+        self._opener = party.id if isinstance(party, Goroutine) else None
         current_scope.set(self)
         self._open = True
+        open_scopes.add(ref(self, open_scopes.discard))
         return self
 
+    @parks("sync.WaitGroup.Wait")
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
@@ -310,6 +329,7 @@ class Scope:
                 self._ending.pop()()
             if self._tenants is not None:
                 self._evict()
+            open_scopes.discard(ref(self))
         errors = self._errors
         raised = None if own else self._apart_from_cancellation(error)
         # the body may raise what it has awaited: that is one failure

@@ -28,6 +28,7 @@ from ._backends import _thread, uninterrupted
 from ._budget import budget
 from ._cases import KINDS, Case, RecvCase, as_case, close_coroutine
 from ._core import BLOCKED
+from ._parked import parks
 from ._waiter import Node, Waiter
 
 if TYPE_CHECKING:
@@ -283,6 +284,7 @@ async def select(
 ) -> C1 | C2 | C3 | C4 | C5: ...
 @overload
 async def select(*cases: Selectable[C1] | None, biased: bool = False) -> C1: ...
+@parks("select")
 async def select(*cases: Selectable[Case] | None, biased: bool = False) -> Case:
     """Wait until one of the cases can go on, do it, and return that very case.
 
@@ -425,6 +427,7 @@ def blocking_select(
 def blocking_select(
     *cases: Selectable[C1] | None, biased: bool = False, timeout: float | None = None
 ) -> C1: ...
+@parks("select")
 def blocking_select(
     *cases: Selectable[Case] | None, biased: bool = False, timeout: float | None = None
 ) -> Case:

@@ -151,7 +151,8 @@ def test_type_checkers_see_the_same_names() -> None:
         text=True,
     )
     report = json.loads(done.stdout[done.stdout.index("{") :])["typeCompleteness"]
-    assert {m["name"] for m in report["modules"]} == {m.__name__ for m in MODULES}
+    modules = {m["name"] for m in report["modules"]} - {"gochan.__main__"}
+    assert modules == {m.__name__ for m in MODULES}
     seen: dict[str, set[str]] = {module.__name__: set() for module in MODULES}
     for symbol in report["symbols"]:
         owner, _, name = symbol["name"].rpartition(".")

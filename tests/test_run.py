@@ -523,7 +523,8 @@ INTERRUPTED = """
             print("main", flush=True)
 
     try:
-        run(main, **BACKEND)
+        # it waits for nothing but the interrupt
+        run(main, deadlock=False, **BACKEND)
     except KeyboardInterrupt:
         print("interrupted", flush=True)
     except BaseException as error:

@@ -15,7 +15,8 @@ from .. import _budget
 from .._waiter import Waiter
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Hashable
+    from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable
+    from types import FrameType
 
 __all__ = (
     "Alarm",
@@ -24,6 +25,7 @@ __all__ = (
     "Clock",
     "Job",
     "Nursery",
+    "Sleep",
     "any_waiter",
     "async_waiter",
     "backend",
@@ -64,9 +66,12 @@ class AsyncWaiter(Waiter):
 class Job(Protocol):
     """What a nursery runs: a goroutine, as far as a backend knows it."""
 
+    id: int
     name: str
     coroutine: Coroutine[Any, Any, Any] | None
     handle: Any
+    # the id of the job that started it, if the nursery knows
+    parent: int
     # not None: it has been cancelled
     reason: str | None
     # the nursery's, for its turn to begin
@@ -114,6 +119,13 @@ class Nursery(Protocol):
     def soon(self, call: Callable[[], object]) -> None:
         """Call on the loop, in a while; from any thread, also from ``__del__``."""
 
+    def members(self) -> list[tuple[Job, Any]]:
+        """Its jobs and their tasks, None for one that has not begun.
+
+        From any thread; what another thread does meanwhile may be missing.
+        """
+        ...
+
     def cancel_one(self, job: Job) -> None:
         """Cancel ``job`` at its next checkpoint and at all that follow."""
 
@@ -143,6 +155,49 @@ class Clock(Protocol):
 
     def call_at(self, when: float, call: Callable[[], object], /) -> Alarm:
         """Call at ``when``, on the loop. What is called must not raise."""
+        ...
+
+
+class Sleep(Protocol):
+    """A loop that may fall asleep for ever: of the run in which it was made.
+
+    All is done on the loop's thread, and while the loop is about to sleep.
+    """
+
+    def watch(self, ask: Callable[[], float | None]) -> None:
+        """Call ``ask()`` whenever the loop is about to sleep with no timer set.
+
+        It answers in how many seconds to ask again, if nothing has happened by then;
+        0 if it has given the loop something to do, None if the loop is to sleep.
+
+        Does nothing where there is no such moment to be had.
+        """
+
+    def unwatch(self) -> None:
+        """Undo :meth:`watch`."""
+
+    def quiet(self) -> bool:
+        """Whether no callback is due, no timer set, and no I/O waited for.
+
+        I/O that a task waits for need not be counted.
+        """
+        ...
+
+    def tasks(self) -> Collection[Any]:
+        """All tasks of the loop but those that only serve it."""
+        ...
+
+    def joins(self, task: Any) -> Collection[Any] | None:
+        """The tasks whose end is all that ``task``, which is blocked, waits for."""
+        ...
+
+    def idle(self, thread: int, last: FrameType) -> bool:
+        """Whether that thread of the runtime's pool has nothing to do.
+
+        Args:
+            thread: its ident.
+            last: its innermost frame.
+        """
         ...
 
 
@@ -184,6 +239,23 @@ class Backend(Protocol):
 
     def same_again(self) -> tuple[str, dict[str, Any]]:
         """What gives ``anyio.run`` another loop like this one: backend, options."""
+        ...
+
+    def blocked_on(self, task: Any) -> object | None:
+        """What ``task`` waits for: a :class:`Waiter`, or something of the runtime's.
+
+        None if it can run, which includes that its waiter has been claimed. From any
+        thread.
+        """
+        ...
+
+    @property
+    def Sleep(self) -> Callable[[], Sleep]:  # noqa: N802  # a class
+        """For the running loop."""
+        ...
+
+    def coroutine_of(self, task: Any) -> Coroutine[Any, Any, Any]:
+        """What ``task`` runs."""
         ...
 
 

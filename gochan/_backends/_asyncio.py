@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import _get_running_loop as get_running_loop
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._asyncio_anyio import under_cancelled_scope
 from ._asyncio_clock import clock, poster
 from ._asyncio_nursery import Nursery
+from ._asyncio_sleep import Sleep
 from ._asyncio_waiter import firm_waiter, waiter, yield_now
 
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
 __all__ = (
+    "Sleep",
+    "blocked_on",
     "clock",
+    "coroutine_of",
     "current_task",
     "firm_waiter",
     "is_cancelled",
@@ -45,3 +52,15 @@ def is_cancelled() -> bool:
 def same_again() -> tuple[str, dict[str, Any]]:
     loop = asyncio.get_running_loop()
     return "asyncio", {"debug": loop.get_debug(), "loop_factory": type(loop)}
+
+
+def blocked_on(task: asyncio.Task[Any]) -> object | None:
+    # private, though anyio reads it as well
+    waits: Any = getattr(task, "_fut_waiter", None)
+    # a waiter is done once it has been claimed
+    return None if waits is None or waits.done() else waits
+
+
+def coroutine_of(task: asyncio.Task[Any]) -> Coroutine[Any, Any, Any]:
+    coroutine: Coroutine[Any, Any, Any] = task.get_coro()  # type: ignore[assignment]  # a generator of old, perhaps
+    return coroutine

@@ -11,9 +11,18 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     import anyio
 
-__all__ = ("MARK", "graft", "task_states", "under_cancelled_scope")
+__all__ = (
+    "MARK",
+    "graft",
+    "idle_worker",
+    "is_task_group",
+    "task_states",
+    "under_cancelled_scope",
+)
 
 Task = asyncio.Task[Any]
 
@@ -27,6 +36,37 @@ def task_states() -> Any:
 
     private: Any = _asyncio
     return private._task_states
+
+
+def is_task_group(thing: object) -> bool:
+    """Whether it is a task group of anyio's."""
+    from anyio._backends._asyncio import TaskGroup
+
+    return isinstance(thing, TaskGroup)
+
+
+def idle_worker(thread: int, last: FrameType) -> bool:
+    """Whether a thread of anyio's pool for the running loop has nothing to do.
+
+    Args:
+        thread: its ident.
+        last: its innermost frame.
+    """
+    import queue
+    from threading import Condition
+
+    from anyio._backends import _asyncio
+
+    private: Any = _asyncio
+    queues: Any = queue
+    # it waits for work: so it has nothing to do with what it has done any more
+    frame: FrameType | None = last
+    for function in (Condition.wait, queues.Queue.get, private.WorkerThread.run):
+        if frame is None or frame.f_code is not function.__code__:
+            return False
+        frame = frame.f_back
+    workers = private._threadpool_idle_workers.get(())
+    return any(worker.ident == thread for worker in list(workers))
 
 
 def under_cancelled_scope(task: Task) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from asyncio import CancelledError
+from asyncio import CancelledError, current_task
 from asyncio import _get_running_loop as get_running_loop
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, cast
@@ -78,14 +78,22 @@ class Nursery:
         if get_running_loop() is not self.loop:
             # an entry until it has begun, so that close() waits for it
             self.jobs[job] = job
-            self.loop.call_soon_threadsafe(self._start, job, context=copy_context())
-        elif self.eager:  # pragma: no cover  # 3.12 and later
+            self.loop.call_soon_threadsafe(self._arrive, job, context=copy_context())
+            return
+        creator = self.jobs.get(current_task(self.loop)) or self.starting  # type: ignore[arg-type]  # None has no entry
+        if creator is not None:
+            job.parent = creator.id
+        if self.eager:  # pragma: no cover  # 3.12 and later
             self.jobs[job] = job
             # it takes its turn among the woken goroutines
             job.handle = copy_context()
             job.context = self.context
             job.callback = self.on_turn
-            self.mailbox.post(job)
+            # post(job), in place
+            box = self.mailbox
+            box.ready.append(job)
+            if not box.draining:
+                box.ask()
         else:
             self._start(job)
 
@@ -96,9 +104,23 @@ class Nursery:
             # closed: there is nothing to be done on it any more
             pass
 
+    def members(self) -> list[tuple[Job, Any]]:
+        # list(): in one step, should another thread change it
+        found: list[tuple[Job, Any]] = [
+            (job, None if task is job else task)
+            for task, job in list(self.jobs.items())
+        ]
+        if (starting := self.starting) is not None:
+            found.append((starting, None))
+        return found
+
+    def _arrive(self, job: Job) -> None:
+        """It was started on another thread."""
+        del self.jobs[job]
+        self._start(job)
+
     def _start(self, job: Job) -> None:
         """Make a task, which the loop will start."""
-        self.jobs.pop(job, None)
         if self.closed:
             # asked for by another thread, too late
             self.background.discard(job)

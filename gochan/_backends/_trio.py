@@ -26,16 +26,20 @@ from trio.lowlevel import (
 from .. import _backends, _budget
 from . import AsyncWaiter, critical, discard
 from ._trio_clock import clock, poster
+from ._trio_sleep import Sleep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from . import Job
 
 __all__ = (
     "Nursery",
+    "Sleep",
     "Waiter",
+    "blocked_on",
     "clock",
+    "coroutine_of",
     "current_task",
     "firm_waiter",
     "is_cancelled",
@@ -149,6 +153,20 @@ def same_again() -> tuple[str, dict[str, Any]]:
     return "trio", {}
 
 
+def blocked_on(task: trio.lowlevel.Task) -> object | None:
+    # private: trio offers no way to ask what a task waits for
+    abort = task._abort_func
+    owner = getattr(abort, "__self__", None)
+    if isinstance(owner, Waiter):
+        # claimed: it is about to be rescheduled
+        return None if owner.claimed() else owner
+    return abort
+
+
+def coroutine_of(task: trio.lowlevel.Task) -> Coroutine[Any, Any, Any]:
+    return task.coro
+
+
 class Nursery:
     """The goroutines of one scope, in a trio nursery."""
 
@@ -179,6 +197,9 @@ class Nursery:
         # until it has begun, so that close() waits for it
         self.coming.add(job)
         if self.here():
+            creator = self.jobs.get(current_task())
+            if creator is not None:
+                job.parent = creator.id
             self._start(job)
         else:
             context = copy_context()
@@ -189,6 +210,14 @@ class Nursery:
             self.token.run_sync_soon(call)
         except trio.RunFinishedError:
             pass
+
+    def members(self) -> list[tuple[Job, Any]]:
+        # list(): in one step, should another thread change them
+        found: list[tuple[Job, Any]] = [
+            (job, task) for task, job in list(self.jobs.items())
+        ]
+        found.extend((job, None) for job in list(self.coming))
+        return found
 
     def _start(self, job: Job) -> None:
         if self.closed:

@@ -177,9 +177,11 @@ class _OnLoop(Away):
         "coroutine",
         "function",
         "handle",
+        "id",
         "leaves",
         "loop",
         "name",
+        "parent",
         "reason",
         "there",
     )
@@ -196,6 +198,8 @@ class _OnLoop(Away):
         # what would leave the loop with everybody else on it
         self.leaves: BaseException | None = None
         # the nursery's
+        self.id = goroutine.id
+        self.parent = goroutine.id
         self.name = goroutine.name
         self.coroutine: Coroutine[Any, Any, Any] | None = None
         self.handle: Any = None

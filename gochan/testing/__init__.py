@@ -1,15 +1,17 @@
-"""Help for tests of programs with goroutines: virtual time.
+"""Help for tests of programs with goroutines: virtual time, leak checks.
 
 from gochan import testing
 
 testing.bubble().run(main)
+testing.leakcheck()(gochan.run)(main)
 """
 
 from __future__ import annotations
 
 from ._bubble import Bubble, bubble, wait
+from ._leakcheck import LeakError, leakcheck
 
-__all__ = ("Bubble", "bubble", "wait")
+__all__ = ("Bubble", "LeakError", "bubble", "leakcheck", "wait")
 
 
 def _rename() -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple, final
 
 from .. import _backends, _edges, _instrument
 from .._errors import DeadlockError, Panic
+from .._parked import parks
 from .._run import run
 from .._scope import coroutine_of, scope
 
@@ -101,10 +102,13 @@ class Bubble:
                 backend=self._backend,
                 backend_options=options,
                 instruments=instruments,
+                # it sees to that itself
+                deadlock=False,
             )
         finally:
             coroutine.close()
 
+    @parks("synctest.Wait")
     async def wait(self) -> None:
         """See :func:`wait`.
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from .. import _backends, _edges, _instrument
 from .._backends import _thread
+from .._parked import parks
 from ._timers import FuncTimer, Ticker, Timer, after, after_func, check_seconds, tick
 
 __all__ = (
@@ -36,6 +37,7 @@ def now() -> float:
     return _backends.clock().now()
 
 
+@parks("sleep")
 async def sleep(seconds: float) -> None:
     """Wait for ``seconds``. If that is 0 or less, let others run and go on.
 
@@ -66,6 +68,7 @@ async def sleep(seconds: float) -> None:
         alarm.cancel()
 
 
+@parks("sleep")
 def blocking_sleep(seconds: float) -> None:
     """:func:`sleep` for threads.
 

@@ -1,0 +1,116 @@
+"""trio: the moment at which a run falls asleep with nothing to wake it.
+
+trio tells an instrument before it waits for I/O, and for how long at most.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+from trio.lowlevel import (
+    add_instrument,
+    current_root_task,
+    current_statistics,
+    current_trio_token,
+    remove_instrument,
+    spawn_system_task,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+    from types import FrameType
+
+__all__ = ("Sleep",)
+
+Task = trio.lowlevel.Task
+
+# what trio waits for at a time if there is no deadline
+_FOR_EVER: Final = 24 * 60 * 60
+
+
+class Sleep(trio.abc.Instrument):
+    """The run that runs here, and who is asked before it sleeps for ever."""
+
+    def __init__(self) -> None:
+        self.token = current_trio_token()
+        self.ask: Callable[[], float | None] | None = None
+
+    def watch(self, ask: Callable[[], float | None]) -> None:
+        self.ask = ask
+        add_instrument(self)
+
+    def unwatch(self) -> None:
+        self.ask = None
+        remove_instrument(self)
+
+    def before_io_wait(self, timeout: float) -> None:
+        if timeout < _FOR_EVER or self.ask is None:
+            return
+        nap = self.ask()
+        if nap is not None:
+            # This wakes it. It has decided how long to sleep already.
+            self.token.run_sync_soon(self.nap, nap)
+
+    def nap(self, seconds: float) -> None:
+        """Have it ask again in a while."""
+        if seconds > 0 and self.ask is not None:
+            spawn_system_task(trio.sleep, seconds, name="gochan looks again")
+
+    def quiet(self) -> bool:
+        statistics = current_statistics()
+        return (
+            statistics.tasks_runnable == 0
+            and statistics.run_sync_soon_queue_size == 0
+            and statistics.seconds_to_next_deadline == inf
+        )
+
+    def tasks(self) -> list[Task]:
+        root = current_root_task()
+        assert root is not None
+        return [task for task in _below(root) if not _serves(task)]
+
+    def joins(self, task: Task) -> Collection[Task] | None:
+        # private: trio offers no way to ask what a task waits for
+        abort: Any = task._abort_func
+        if getattr(abort, "__qualname__", None) != _AT_EXIT:
+            return None
+        variables = dict(
+            zip(abort.__code__.co_freevars, abort.__closure__, strict=True)
+        )
+        nursery: trio.Nursery = variables["self"].cell_contents
+        return nursery.child_tasks
+
+    def idle(self, thread: int, last: FrameType) -> bool:
+        # private: trio keeps no public record of its worker threads
+        from trio._core import _thread_cache
+
+        private: Any = _thread_cache
+        idle: dict[Any, None] = private.THREAD_CACHE._idle_workers
+
+        return last.f_code is private.WorkerThread._work.__code__ and any(
+            worker._thread.ident == thread for worker in list(idle)
+        )
+
+
+# how a task that waits at the end of a nursery is cancelled
+_AT_EXIT: Final = "Nursery._nested_child_finished.<locals>.aborted"
+
+
+def _below(task: Task) -> Iterator[Task]:
+    found = [task]
+    while found:
+        task = found.pop()
+        yield task
+        for nursery in task.child_nurseries:
+            found += nursery.child_tasks
+
+
+# where the tasks run that do what other threads and timers ask for
+_SERVANTS: Final = frozenset({"trio._core._entry_queue", f"{__package__}._trio_clock"})
+
+
+def _serves(task: Task) -> bool:
+    frame = getattr(task.coro, "cr_frame", None)
+    return frame is not None and frame.f_globals.get("__name__") in _SERVANTS

@@ -1,0 +1,157 @@
+"""Which goroutines there are, and what each of them is doing.
+
+Found by looking, from any thread and in a program that was not prepared: the open
+scopes know their goroutines, a backend knows what a task waits for, and its stack says
+why. What other threads do meanwhile may be missing or out of date.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, final
+from weakref import WeakKeyDictionary
+
+from . import _instrument
+from ._frames import frames_of, innermost, running_frames, thread_frames
+from ._parked import FOREIGN, waiter_of_thread, why
+from ._scope import open_scopes
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from ._goroutine import Goroutine, State
+    from ._parked import Wait
+    from ._scope import Scope
+
+__all__ = ("GoroutineInfo", "Look", "live")
+
+
+@final
+@dataclass(frozen=True)
+class GoroutineInfo:
+    """What one goroutine was doing when it was looked at.
+
+    Attributes:
+        id: its number; ``main`` of the first run is 1.
+        name: its name.
+        state: ``running``, ``runnable``, ``parked`` or ``done``.
+        wait: why it is parked, in Go's words, such as ``chan receive``; ``await`` for
+            anything outside of gochan. None if it is not parked.
+        channel: the channel, or the lock or whatever else of gochan, that it waits for.
+            None in a select, which may wait for several, and if it is not parked.
+        parked_for: seconds for which it has been waiting like this, at least: since it
+            was first seen to. None if it is not parked, or not by gochan on a loop.
+        created_at: where it was started, such as ``pipeline.py:41 in produce``.
+        created_by: the id of the goroutine that started it, if one did.
+    """
+
+    id: int
+    name: str
+    state: State
+    wait: str | None
+    channel: object
+    parked_for: float | None
+    created_at: str
+    created_by: int | None
+
+
+class Look:
+    """A look at one goroutine."""
+
+    __slots__ = (
+        "blocked",
+        "frames",
+        "goroutine",
+        "scope",
+        "state",
+        "task",
+        "threaded",
+        "wait",
+    )
+
+    def __init__(self, scope: Scope, goroutine: Goroutine[Any], task: Any) -> None:
+        self.scope = scope
+        self.goroutine = goroutine
+        # None if it has not begun
+        self.task = task
+        # a waiter, or something of the runtime's, if it is parked
+        self.blocked: object = None
+        # outermost first
+        self.frames: list[FrameType] = []
+        self.state: State = "runnable"
+        self.wait: Wait | None = None
+        coroutine: Any = goroutine.coroutine
+        thread = _thread_of(goroutine)
+        self.threaded = thread is not None
+        if coroutine is None:
+            self.state = "done"
+        elif thread is not None:
+            self.frames = thread_frames(thread)
+            self.blocked = waiter_of_thread(thread)
+            self.state = "running" if self.blocked is None else "parked"
+        elif getattr(coroutine, "cr_running", False):
+            self.frames = running_frames(coroutine)
+            self.state = "running"
+        else:
+            self.frames = frames_of(coroutine)
+            if task is not None:
+                self.blocked = scope._backend.blocked_on(task)
+            if self.blocked is not None:
+                self.state = "parked"
+        if self.state == "parked":
+            self.wait = why(self.frames)
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is the main goroutine of a run."""
+        return self.scope._main is self.goroutine
+
+    def info(self) -> GoroutineInfo:
+        goroutine, wait = self.goroutine, self.wait
+        return GoroutineInfo(
+            id=goroutine.id,
+            name=goroutine.name,
+            state=self.state,
+            wait=None if wait is None else wait.word,
+            channel=None if wait is None else wait.on,
+            parked_for=self.parked_for(),
+            created_at=goroutine.created_at,
+            created_by=goroutine.created_by,
+        )
+
+    def parked_for(self) -> float | None:
+        """Seconds since it was first seen to wait like this."""
+        if self.wait is None or self.wait is FOREIGN or self.threaded:
+            return None
+        now = time.monotonic()
+        # a new one for every wait
+        return now - _seen.setdefault(innermost(self.goroutine.coroutine), now)
+
+
+# When what is parked was seen first.
+_seen: Final[WeakKeyDictionary[object, float]] = WeakKeyDictionary()
+
+
+def _thread_of(goroutine: Goroutine[Any]) -> FrameType | None:
+    """The innermost frame of the thread that runs its function, if one does."""
+    for where, party in list(_instrument.parties.items()):
+        if party is goroutine and isinstance(where, int):
+            return sys._current_frames().get(where)
+    return None
+
+
+def live() -> list[Look]:
+    """A look at each goroutine that has not ended, by id."""
+    looks: dict[int, Look] = {}
+    for reference in list(open_scopes):
+        scope = reference()
+        if scope is None:
+            continue
+        for job, task in scope._nursery.members():
+            goroutine: Goroutine[Any] = job  # type: ignore[assignment]  # of a scope
+            look = Look(scope, goroutine, task)
+            if look.state != "done":
+                looks[goroutine.id] = look
+    return [looks[number] for number in sorted(looks)]

@@ -1,0 +1,105 @@
+"""What goroutines are doing, written as Go's runtime writes it.
+
+Takes no lock, so that it may be written from a signal handler at any moment.
+"""
+
+from __future__ import annotations
+
+import linecache
+from typing import TYPE_CHECKING, Any, Final
+
+from ._core import Core
+from ._frames import package_of
+from ._goroutine import Goroutine
+from ._scope import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from types import CodeType, FrameType
+
+    from ._cases import Case
+    from ._live import Look
+    from ._parked import Wait
+
+__all__ = ("described", "stack", "stacks", "waits_for")
+
+
+def stacks(looks: Iterable[Look], *, leaked: bool = False) -> str:
+    """All of them, with an empty line between each two."""
+    return "\n".join(stack(look, leaked=leaked) for look in looks)
+
+
+def stack(look: Look, *, leaked: bool = False) -> str:
+    """One goroutine: what it does, its stack innermost first, where it was started."""
+    goroutine, wait = look.goroutine, look.wait
+    doing: str = look.state if wait is None else wait.word
+    if leaked:
+        doing += " (leaked)"
+    minutes = int((look.parked_for() or 0) // 60)
+    if minutes:
+        doing += f", {minutes} minutes"
+    head = f"goroutine {goroutine.id} [{doing}]: {goroutine.name}"
+    if wait is not None and (on := waits_for(wait)):
+        head += f", {on}"
+    lines = [head]
+    for frame in reversed(_shown(look.frames)):
+        lines += _place(frame.f_code, frame.f_lineno)
+    code, line = goroutine._code, goroutine._line()
+    parent = goroutine.created_by
+    function, *place = _place(code, line)
+    of = "" if parent is None else f" in goroutine {parent}"
+    lines += [f"created by {function.removesuffix('(...)')}{of}", *place]
+    return "\n".join(lines) + "\n"
+
+
+def _shown(frames: Sequence[FrameType]) -> Sequence[FrameType]:
+    """Without those of gochan and of the runtime below it, which say nothing new."""
+    shown = list(frames)
+    while shown and package_of(shown[-1]) in {"gochan", "trio"}:
+        shown.pop()
+    return [frame for frame in shown if package_of(frame) != "gochan"] or frames[:1]
+
+
+def _place(code: CodeType, line: int | None) -> list[str]:
+    name, file = code.co_qualname, code.co_filename
+    text = linecache.getline(file, line).strip() if line else ""
+    return [f"{name}(...)", f"\t{file}:{line or '?'}{text and '  '}{text}"]
+
+
+def waits_for(wait: Wait) -> str:
+    """Such as ``on chan 'jobs' (3/3)``; empty if the word has said it all."""
+    if wait.word == "select" and wait.frame is not None:
+        cases: list[Case] = wait.frame.f_locals.get("table", [])
+        ways = ["send to" if case._sends else "receive from" for case in cases]
+        targets = [described(case._target) for case in cases]
+        return "to " + " or ".join(map(" ".join, zip(ways, targets, strict=True)))
+    if wait.on is None or "nil chan" in wait.word:
+        return ""
+    return f"on {described(wait.on)}"
+
+
+def described(thing: Any) -> str:
+    """A channel, a lock, a scope, ..., in a few words."""
+    if thing is None:
+        return "a nil chan"
+    if isinstance(thing, Goroutine):
+        return f"goroutine {thing.id} ({thing.name})"
+    if isinstance(thing, Core):
+        return _channel(thing)  # pyright: ignore[reportUnknownArgumentType]
+    kind = "scope" if isinstance(thing, Scope) else type(thing).__qualname__
+    name = getattr(thing, "name", None)
+    # which one, if it has no name
+    return f"{kind} {name!r}" if isinstance(name, str) else f"{kind} {id(thing):#x}"
+
+
+def _channel(channel: Core[Any]) -> str:
+    name, cap = channel.name, channel.cap
+    if name.startswith(_END_OF):
+        return f"the {name}"
+    if cap == 0:
+        return f"chan {name!r}"
+    return f"chan {name!r} ({len(channel)}/{'∞' if cap is None else cap})"
+
+
+# what the channel is called that tells of a goroutine's end
+_END_OF: Final = "end of "
