@@ -20,6 +20,7 @@ from . import _backends, _edges, _instrument
 from ._backends import _thread, uninterrupted
 from ._budget import budget
 from ._errors import Panic
+from ._parked import parks
 from ._waiter import WaitQueue
 from .sync._locker import refuse_copy
 
@@ -80,6 +81,7 @@ class Weighted:
         # requests for more than there is
         self._hopeless = WaitQueue(guard)
 
+    @parks("semacquire")
     @uninterrupted
     async def acquire(self, n: int = 1) -> None:
         """Take ``n`` units; wait until they are there, and all who came before have.
@@ -118,6 +120,7 @@ class Weighted:
                 self._withdrawn(n, waiter)
                 raise
 
+    @parks("semacquire")
     @uninterrupted
     def blocking_acquire(self, n: int = 1, timeout: float | None = None) -> None:
         """:meth:`acquire` for threads.

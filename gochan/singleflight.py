@@ -28,6 +28,7 @@ from typing import (
 
 from ._backends import _thread, uninterrupted
 from ._chan import Chan
+from ._parked import parks
 from ._scope import require_scope
 from .sync._call import Call, refuse_uncallable
 from .sync._locker import refuse_copy
@@ -121,6 +122,7 @@ class Group:
     ) -> tuple[T, bool]: ...
     @overload
     async def do(self, key: Hashable, fn: Callable[[], T], /) -> tuple[T, bool]: ...
+    @parks("semacquire")
     async def do(self, key: Hashable, fn: Callable[[], Any], /) -> tuple[Any, bool]:
         """Run ``fn()``, or wait for who does that for ``key`` already.
 
@@ -151,6 +153,7 @@ class Group:
             self._leave(flight)
         return flight.outcome(), flight.shared
 
+    @parks("semacquire")
     def blocking_do(
         self, key: Hashable, fn: Callable[[], T], /, timeout: float | None = None
     ) -> tuple[T, bool]:

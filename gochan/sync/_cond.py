@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar, cast, final
 
 from .. import _backends, _edges, _instrument
 from .._backends import _thread, uninterrupted
+from .._parked import parks
 from .._waiter import WaitQueue
 from ._errors import CondCopied
 from ._locker import Locker
@@ -69,6 +70,7 @@ class Cond:
         self._guard = guard = allocate_lock()
         self._waiters = WaitQueue(guard)
 
+    @parks("sync.Cond.Wait")
     async def wait(self) -> None:
         """Unlock ``locker``, wait for a signal, lock it again.
 
@@ -97,6 +99,7 @@ class Cond:
             raise
         await self.locker._relock(_backends.firm_waiter)
 
+    @parks("sync.Cond.Wait")
     async def wait_for(self, predicate: Callable[[], T]) -> T:
         """Wait until ``predicate()`` is true, and return what it returned.
 
@@ -111,6 +114,7 @@ class Cond:
             await self.wait()
         return result
 
+    @parks("sync.Cond.Wait")
     def blocking_wait(self, timeout: float | None = None) -> None:
         """:meth:`wait` for threads.
 
@@ -136,6 +140,7 @@ class Cond:
             raise
         self._blocking_relock()
 
+    @parks("sync.Cond.Wait")
     def blocking_wait_for(
         self, predicate: Callable[[], T], timeout: float | None = None
     ) -> T:

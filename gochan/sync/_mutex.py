@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any, Final, cast, final
 from .. import _backends, _edges, _instrument
 from .._backends import _thread, uninterrupted
 from .._budget import budget
+from .._parked import parks
 from .._waiter import WaitQueue
 from ._errors import UnlockOfUnlocked
 from ._locker import Locker
@@ -91,6 +92,7 @@ class Mutex(Locker):
 
     # The async face
 
+    @parks("sync.Mutex.Lock")
     @uninterrupted
     async def lock(self) -> None:
         """Lock it; wait until it is free.
@@ -110,6 +112,7 @@ class Mutex(Locker):
             await _backends.backend().yield_now()
         await self._relock(_backends.async_waiter)
 
+    @parks("sync.Mutex.Lock")
     @uninterrupted
     async def _relock(self, make: Callable[[Any], AsyncWaiter]) -> None:
         came = clock()
@@ -124,6 +127,7 @@ class Mutex(Locker):
                 return
             waiter = self._take_or_queue(make, came, True)
 
+    @parks("sync.Mutex.Lock")
     @uninterrupted
     async def __aenter__(self) -> None:
         # lock(), without the call
@@ -144,6 +148,7 @@ class Mutex(Locker):
 
     # The blocking face
 
+    @parks("sync.Mutex.Lock")
     @uninterrupted
     def blocking_lock(self, timeout: float | None = None) -> None:
         """:meth:`lock` for threads.
@@ -162,6 +167,7 @@ class Mutex(Locker):
             return
         self._blocking_relock(_thread.waiter, timeout)
 
+    @parks("sync.Mutex.Lock")
     @uninterrupted
     def _blocking_relock(
         self,

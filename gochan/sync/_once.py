@@ -21,6 +21,7 @@ from typing import (
 
 from .._backends import _thread
 from .._budget import budget
+from .._parked import parks
 from ._call import Call, refuse_uncallable
 from ._locker import refuse_copy
 
@@ -48,6 +49,7 @@ class Once:
     def __init__(self) -> None:
         self._call = Call[object]("once.do(fn)", _WAIT)
 
+    @parks("sync.Once.Do")
     async def do(
         self,
         fn: Callable[[], Coroutine[Any, Any, object]] | Callable[[], object],
@@ -83,6 +85,7 @@ class Once:
         refuse_uncallable(fn, "once.do(fn)")
         await self._call.reach(fn)
 
+    @parks("sync.Once.Do")
     def blocking_do(
         self, fn: Callable[[], object], /, timeout: float | None = None
     ) -> None:
@@ -131,6 +134,7 @@ class OnceFunction(Generic[T_co]):
         # and so is what it returned
         self._void = maker == "once_func"
 
+    @parks("sync.Once.Do")
     async def __call__(self) -> T_co:
         """Run the function, or wait for it if it runs, and return what it returned.
 
@@ -155,6 +159,7 @@ class OnceFunction(Generic[T_co]):
                 self._forget()
         return self._call.outcome()
 
+    @parks("sync.Once.Do")
     def blocking_call(self, timeout: float | None = None) -> T_co:
         """:meth:`__call__` for threads, if the function is a plain one.
 

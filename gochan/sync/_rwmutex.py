@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, cast, final
 from .. import _backends, _edges, _instrument
 from .._backends import _thread, uninterrupted
 from .._budget import budget
+from .._parked import parks
 from .._waiter import WaitQueue
 from ._errors import UnlockOfUnlocked
 from ._locker import Locker
@@ -86,6 +87,7 @@ class RWMutex(Locker):
 
     # The async face
 
+    @parks("sync.RWMutex.Lock")
     @uninterrupted
     async def lock(self) -> None:
         """Lock it for writing; wait until nobody else is inside.
@@ -111,6 +113,7 @@ class RWMutex(Locker):
             await _backends.backend().yield_now()
         await self._relock(_backends.async_waiter)
 
+    @parks("sync.RWMutex.RLock")
     @uninterrupted
     async def rlock(self) -> None:
         """Lock it for reading; wait until no writer is inside, and none waits.
@@ -154,6 +157,7 @@ class RWMutex(Locker):
 
     # The blocking face
 
+    @parks("sync.RWMutex.Lock")
     @uninterrupted
     def blocking_lock(self, timeout: float | None = None) -> None:
         """:meth:`lock` for threads.
@@ -170,6 +174,7 @@ class RWMutex(Locker):
         _thread.check_call("rw.blocking_lock()", "await rw.lock()", timeout)
         self._blocking_relock_as(_WRITE, _thread.waiter, timeout)
 
+    @parks("sync.RWMutex.RLock")
     @uninterrupted
     def blocking_rlock(self, timeout: float | None = None) -> None:
         """:meth:`rlock` for threads; ``timeout`` and errors as ``blocking_lock``."""
@@ -379,6 +384,7 @@ class RLocker(Locker):
     def __init__(self, rw: RWMutex) -> None:
         self._rw = rw
 
+    @parks("sync.RWMutex.RLock")
     async def lock(self) -> None:
         """:meth:`RWMutex.rlock`.
 
@@ -387,6 +393,7 @@ class RLocker(Locker):
         """
         await self._rw.rlock()
 
+    @parks("sync.RWMutex.RLock")
     def blocking_lock(self, timeout: float | None = None) -> None:
         """:meth:`RWMutex.blocking_rlock`."""
         self._rw.blocking_rlock(timeout)

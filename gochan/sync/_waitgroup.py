@@ -31,6 +31,7 @@ from .._backends import _thread, uninterrupted
 from .._budget import budget
 from .._cases import RecvCase
 from .._chan import Chan
+from .._parked import parks
 from .._scope import require_scope
 from .._waiter import WaitQueue
 from ._errors import NegativeCounter, WaitGroupReused
@@ -163,6 +164,7 @@ class WaitGroup:
         goroutine._when_over(over)
         return goroutine
 
+    @parks("sync.WaitGroup.Wait")
     @uninterrupted
     async def wait(self) -> None:
         """Wait until the counter is zero.
@@ -188,6 +190,7 @@ class WaitGroup:
             await waiter.park()
             self._refuse_reuse()
 
+    @parks("sync.WaitGroup.Wait")
     @uninterrupted
     def blocking_wait(self, timeout: float | None = None) -> None:
         """:meth:`wait` for threads.
