@@ -6,6 +6,7 @@
 Where things are; each module imports only what stands below it:
 
     testing      virtual time
+    pipeline     stages between channels   errgroup  goroutines of one task
     signal       signals as values
     context      the end of a request, passed along
     time         timers and tickers as channels
@@ -66,6 +67,8 @@ from .executors import _default_threads as threads
 if TYPE_CHECKING:
     from . import atomic as atomic
     from . import context as context
+    from . import errgroup as errgroup
+    from . import pipeline as pipeline
     from . import semaphore as semaphore
     from . import signal as signal
     from . import singleflight as singleflight
@@ -102,11 +105,13 @@ __all__ = (
     "context",
     "dump",
     "dump_on_signal",
+    "errgroup",
     "executors",
     "fibers",
     "go",
     "goroutines",
     "nil",
+    "pipeline",
     "recv",
     "run",
     "scope",
@@ -129,6 +134,8 @@ _LATER = frozenset(
     {
         "atomic",
         "context",
+        "errgroup",
+        "pipeline",
         "semaphore",
         "signal",
         "singleflight",

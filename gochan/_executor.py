@@ -12,7 +12,7 @@ import inspect
 from _thread import allocate_lock
 from abc import ABC, abstractmethod
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from ._backends import backend, uninterrupted
 from ._errors import Cancelled
@@ -35,6 +35,9 @@ class Executor(ABC):
     """The base of what ``gochan.executors`` makes; not to be subclassed elsewhere."""
 
     __slots__ = ()
+
+    # whether plain functions are what it runs
+    _plain: ClassVar[bool] = True
 
     @abstractmethod
     def _supervise(

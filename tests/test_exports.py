@@ -38,6 +38,7 @@ OPEN = {
     "Executor": "the base of the executors",
     "Instrument": "to be derived from",
     "Locker": "the base of the locks",
+    "Options": "a typed dictionary",
     "RecvChan": "an end, of which Chan is made",
     "Selectable": "a protocol",
     "SendChan": "an end, of which Chan is made",

@@ -113,7 +113,7 @@ class Context(ABC):
         Keys are equal if they have the same type and compare equal.
         """
 
-    def scope(self) -> AbstractContextManager[None]:
+    def scope(self) -> AbstractContextManager[None, bool]:
         """A cancel scope: what is awaited inside is cancelled when this is done.
 
         Then the scope is left silently; ``err()`` tells. Every await inside is

@@ -61,7 +61,7 @@ class ContextScope:
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool | None:
+    ) -> bool:
         self._detach()
         silently = self._scope.__exit__(kind, error, traceback)
         if self._scope.cancelled_caught:
@@ -69,7 +69,7 @@ class ContextScope:
             ours = nearest(self._context)
             if ours is not None:
                 ours.expire()
-        return silently
+        return bool(silently)
 
 
 def from_scope(scope: Scope | None = None) -> Context:

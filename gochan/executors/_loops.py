@@ -273,6 +273,8 @@ class _OnLoop(Away):
 class Loops(Sized[Group]):
     """What ``gochan.executors.loops(n)`` makes."""
 
+    _plain = False
+
     def __init__(self, count: int) -> None:
         check_count(count, "loops(4)")
         super().__init__()
