@@ -28,6 +28,8 @@ from support.idle import settle
 from support.virtual import in_bubble
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from gochan import RecvChan, SendChan
 
 
@@ -233,7 +235,7 @@ async def test_streams_there_and_back() -> None:
 
 
 async def test_from_async_iterable() -> None:
-    async def numbers() -> Any:
+    async def numbers() -> AsyncIterator[int]:
         for n in range(3):
             yield n
 
@@ -262,7 +264,7 @@ def test_queues_of_asyncio() -> None:
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="asyncio's cannot be shut down")
 def test_a_queue_of_asyncio_that_is_shut_down() -> None:
     async def main() -> None:
-        q: Any = asyncio.Queue()
+        q: Any = asyncio.Queue[int]()
         q.put_nowait(1)
         q.shutdown()
         async with scope():
@@ -273,7 +275,7 @@ def test_a_queue_of_asyncio_that_is_shut_down() -> None:
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="queues cannot be shut down")
 async def test_a_queue_of_threads_that_is_shut_down() -> None:
-    q: Any = queue.Queue()
+    q: Any = queue.Queue[int]()
     q.put(1)
     async with scope():
         got = pipeline.from_queue(q)
