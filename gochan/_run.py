@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, TypeVarTuple
 import anyio
 
 from . import _instrument
+from ._backends import running_loop
 from ._deadlock import Watch
 from ._errors import DeadlockError
 from ._live import live
@@ -178,14 +179,3 @@ async def settle(looks: Callable[[], Iterable[Look]]) -> None:
 def all_asleep(looks: Iterable[Look]) -> bool:
     """Whether each is parked by gochan."""
     return all(look.wait is not None and look.wait is not FOREIGN for look in looks)
-
-
-def running_loop() -> str | None:
-    """The library whose event loop runs on this thread."""
-    asyncio: Any = sys.modules.get("asyncio")
-    if asyncio is not None and asyncio._get_running_loop() is not None:
-        return "asyncio"
-    trio: Any = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
-        return "trio"
-    return None

@@ -32,6 +32,7 @@ __all__ = (
     "clock",
     "firm_waiter",
     "poster",
+    "running_loop",
 )
 
 
@@ -257,6 +258,17 @@ class Backend(Protocol):
     def coroutine_of(self, task: Any) -> Coroutine[Any, Any, Any]:
         """What ``task`` runs."""
         ...
+
+
+def running_loop() -> str | None:
+    """The library whose event loop runs on this thread."""
+    # Looks only at runtimes that are loaded. Another thread may be loading one just
+    # now, and then parts of it are missing: it runs nothing here.
+    running: Any = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
+    if running is not None and running() is not None:
+        return "asyncio"
+    running = getattr(sys.modules.get("trio.lowlevel"), "in_trio_run", None)
+    return "trio" if running is not None and running() else None
 
 
 def backend() -> Backend:

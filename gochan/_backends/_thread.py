@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from _thread import TIMEOUT_MAX, allocate_lock, get_ident
 from contextlib import contextmanager
-from sys import modules
 from typing import TYPE_CHECKING, Any
 
 from .. import _backends, _instrument
@@ -200,11 +199,7 @@ class _SeatWaiter(Waiter):
 
 def loop_runs() -> bool:
     """Whether an event loop runs on this thread."""
-    # look only at runtimes that are loaded
-    asyncio: Any = modules.get("asyncio")
-    return (asyncio is not None and asyncio._get_running_loop() is not None) or (
-        "trio" in modules and modules["trio"].lowlevel.in_trio_run()
-    )
+    return _backends.running_loop() is not None
 
 
 def waiter(value: Any = None) -> Waiter | AsyncWaiter:

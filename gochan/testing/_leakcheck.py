@@ -7,9 +7,10 @@ import time
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
+from .._backends import running_loop
 from .._live import live
 from .._report import stack
-from .._run import PATIENCE, all_asleep, at_end, running_loop, settle
+from .._run import PATIENCE, all_asleep, at_end, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
