@@ -22,6 +22,7 @@ from ._core import BLOCKED, Core
 from ._ends import Receiver, RecvChan, SendChan, Sender
 from ._errors import ChanClosed, SendOnClosed, WouldBlock
 from ._parked import parks
+from ._waiter import bar, unbar
 
 __all__ = ("Chan",)
 
@@ -72,52 +73,47 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
         left = budget.left
         if left > 0:
             budget.left = left - 1
-            self._acquire()
-            # a waiting receiver: hand the value over
-            queue = self._receivers
-            peer: Any = queue.head
-            if peer is not None:
-                if peer.waiter is None:
-                    # queue.pop(), in place
-                    queue.head = after = peer.next
-                    if after is None:
-                        queue.tail = None
+            key = self._key
+            try:
+                free = key.pop()
+            except IndexError:
+                free = None
+            if free:
+                # a waiting receiver: hand the value over
+                queue = self._receivers
+                peer: Any = queue.head
+                if peer is not None:
+                    if peer.waiter is None:
+                        # queue.pop(), in place
+                        queue.head = after = peer.next
+                        if after is None:
+                            queue.tail = None
+                        else:
+                            after.prev = peer.next = None
+                        peer.queue = None
+                        key.append(True)
+                        peer.value = value
+                        peer.ok = True
+                        if peer.wake():
+                            return
                     else:
-                        after.prev = peer.next = None
-                    peer.queue = None
-                    self._release()
-                    peer.value = value
-                    peer.ok = True
-                    if peer.wake():
-                        return
+                        key.append(True)
+                # room in the buffer
+                elif len(self._buf) < self._room:
+                    self._buf.append(value)
+                    key.append(True)
+                    return
+                # would block: park
+                elif self._room >= 0 and self._lossy is None:
+                    waiter = await _backends.async_park(self._senders, value)
+                    waiter.value = None
+                    if not waiter.ok:
+                        raise SendOnClosed(self)
+                    return
                 else:
-                    self._release()
-            # room in the buffer
-            elif len(self._buf) < self._room:
-                self._buf.append(value)
-                self._release()
-                return
-            # would block: park
-            elif self._room >= 0 and self._lossy is None:
-                try:
-                    waiter = _backends.async_waiter(value)
-                    # queue.push(waiter), in place
-                    waiter.queue = queue = self._senders
-                    waiter.prev = tail = queue.tail
-                    if tail is None:
-                        queue.head = waiter
-                    else:
-                        tail.next = waiter
-                    queue.tail = waiter
-                finally:
-                    self._release()
-                await waiter.park()
-                waiter.value = None
-                if not waiter.ok:
-                    raise SendOnClosed(self)
-                return
-            else:
-                self._release()
+                    key.append(True)
+            elif free is not None:
+                key.append(False)
         await self._send_slowly(value)
 
     @uninterrupted
@@ -127,14 +123,19 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
         if budget.left > 0:
             budget.left -= 1
         elif _backends.must_yield() and not self._send_parks():
-            await _backends.backend().yield_now()
+            await _backends.async_yield()
+            if budget.left > 0:
+                await self.send(value)
+                return
         while True:
             waiter = None
             with self._lock:
+                bar(self._key)
                 peer = self._try_send(value)
                 if peer is BLOCKED:
                     waiter = _backends.async_waiter(value)
                     self._park(waiter, self._senders, "chan send")
+                unbar(self._key)
             if waiter is not None:
                 break
             if peer is None or peer.settle():
@@ -167,57 +168,52 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
         left = budget.left
         if left > 0:
             budget.left = left - 1
-            self._acquire()
-            buf = self._buf
-            # a waiting sender: take the head of the buffer, if there is one, and
-            # let the sender's value have the place at its tail
-            queue = self._senders
-            peer: Any = queue.head
-            if peer is not None:
-                if peer.waiter is None:
-                    # queue.pop(), in place
-                    queue.head = after = peer.next
-                    if after is None:
-                        queue.tail = None
-                    else:
-                        after.prev = peer.next = None
-                    peer.queue = None
-                    value: T = peer.value
-                    if buf:
-                        buf.append(value)
-                        value = buf.popleft()
-                    self._release()
-                    peer.ok = True
-                    peer.wake()
+            key = self._key
+            try:
+                free = key.pop()
+            except IndexError:
+                free = None
+            if free:
+                buf = self._buf
+                # a waiting sender: take the head of the buffer, if there is one, and
+                # let the sender's value have the place at its tail
+                queue = self._senders
+                peer: Any = queue.head
+                if peer is not None:
+                    if peer.waiter is None:
+                        # queue.pop(), in place
+                        queue.head = after = peer.next
+                        if after is None:
+                            queue.tail = None
+                        else:
+                            after.prev = peer.next = None
+                        peer.queue = None
+                        value: T = peer.value
+                        if buf:
+                            buf.append(value)
+                            value = buf.popleft()
+                        key.append(True)
+                        peer.ok = True
+                        peer.wake()
+                        return value
+                    key.append(True)
+                # a value in the buffer
+                elif buf:
+                    value = buf.popleft()
+                    key.append(True)
                     return value
-                self._release()
-            # a value in the buffer
-            elif buf:
-                value = buf.popleft()
-                self._release()
-                return value
-            # would block: park
-            elif not self._closed:
-                try:
-                    waiter = _backends.async_waiter()
-                    # queue.push(waiter), in place
-                    waiter.queue = queue = self._receivers
-                    waiter.prev = tail = queue.tail
-                    if tail is None:
-                        queue.head = waiter
-                    else:
-                        tail.next = waiter
-                    queue.tail = waiter
-                finally:
-                    self._release()
-                await waiter.park()
-                if not waiter.ok:
-                    raise ChanClosed(self)
-                value = waiter.value
-                waiter.value = None
-                return value
-            else:
-                self._release()
+                # would block: park
+                elif not self._closed:
+                    waiter = await _backends.async_park(self._receivers)
+                    if not waiter.ok:
+                        raise ChanClosed(self)
+                    value = waiter.value
+                    waiter.value = None
+                    return value
+                else:
+                    key.append(True)
+            elif free is not None:
+                key.append(False)
         slow, ok = await self.recv_ok()
         if not ok:
             raise ChanClosed(self)
@@ -239,13 +235,15 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
             self._buf or self._senders.head is not None or self._closed
         ):
             # otherwise it parks, which is as good
-            await _backends.backend().yield_now()
+            await _backends.async_yield()
         waiter = None
         with self._lock:
+            bar(self._key)
             value, ok, peer = self._try_recv()
             if peer is BLOCKED:
                 waiter = _backends.async_waiter()
                 self._park(waiter, self._receivers, "chan receive")
+            unbar(self._key)
         if waiter is not None:
             await waiter.park()
             value, ok = waiter.value, waiter.ok
@@ -290,6 +288,7 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
         """
         _thread.check_call("ch.blocking_send(v)", "await ch.send(v)", timeout)
         with self._lock:
+            bar(self._key)
             # the usual case: room in the buffer
             if (
                 self._receivers.head is None
@@ -301,6 +300,7 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
         while True:
             waiter = None
             with self._lock:
+                bar(self._key)
                 peer = self._try_send(value)
                 if peer is BLOCKED:
                     waiter = _thread.waiter(value)
@@ -331,6 +331,7 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
         """
         _thread.check_call("ch.blocking_recv()", "await ch.recv()", timeout)
         with self._lock:
+            bar(self._key)
             # the usual case: a value in the buffer
             if self._buf and self._senders.head is None and _instrument.active is None:
                 return self._buf.popleft()
@@ -348,6 +349,7 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
         _thread.check_call("ch.blocking_recv()", "await ch.recv()", timeout)
         waiter = None
         with self._lock:
+            bar(self._key)
             value, ok, peer = self._try_recv()
             if peer is BLOCKED:
                 waiter = _thread.waiter()
@@ -372,7 +374,9 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
         """
         while True:
             with self._lock:
+                bar(self._key)
                 peer = self._try_send(value)
+                unbar(self._key)
             if peer is BLOCKED:
                 raise WouldBlock
             if peer is None or peer.settle():
@@ -387,7 +391,9 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
             ChanClosed: the channel is closed and drained.
         """
         with self._lock:
+            bar(self._key)
             value, ok, peer = self._try_recv()
+            unbar(self._key)
         if peer is BLOCKED:
             raise WouldBlock
         if not ok:

@@ -42,7 +42,7 @@ from typing import (
 from . import _edges, _instrument
 from ._backends import uninterrupted
 from ._errors import CloseOfClosed, SendOnClosed
-from ._waiter import Waiter, WaitQueue
+from ._waiter import Waiter, WaitQueue, bar
 from .buffers import Buffer, Sliding, check_size
 
 if TYPE_CHECKING:
@@ -86,17 +86,16 @@ class Core(Generic[T]):
     __slots__ = (
         "__orig_class__",
         "__weakref__",
-        "_acquire",
         "_buf",
         "_closed",
         "_dropped",
         "_first",
+        "_key",
         "_limit",
         "_lock",
         "_lossy",
         "_name",
         "_receivers",
-        "_release",
         "_room",
         "_senders",
         "_size",
@@ -115,16 +114,15 @@ class Core(Generic[T]):
         if type(cap) is not int or cap < 0:
             check_size(cap, "the capacity of a channel", 0)
         self._lock = lock = allocate_lock()
-        self._acquire: Callable[[], bool] = lock.acquire
-        self._release: Callable[[], None] = lock.release
+        self._key = key = [True]
         self._buf: deque[T] = deque()
         # how many values may be in the buffer; the same, but -1 once closed; its
         # size in slots, 0 if it is not a ring
         self._limit: int = cap
         self._room: int = cap
         self._size: int = cap
-        self._receivers = WaitQueue(lock)
-        self._senders = WaitQueue(lock)
+        self._receivers = WaitQueue(lock, key)
+        self._senders = WaitQueue(lock, key)
         self._closed = False
         self._name = name
         # the buffer, if it drops values rather than make a sender wait
@@ -241,6 +239,7 @@ class Core(Generic[T]):
             CloseOfClosed: it is closed already.
         """
         with self._lock:
+            bar(self._key)
             if self._closed:
                 raise CloseOfClosed(self)
             self._closed = True
@@ -278,6 +277,7 @@ class Core(Generic[T]):
     @uninterrupted
     def stats(self) -> ChanStats:
         with self._lock:
+            bar(self._key)
             return ChanStats(
                 length=len(self._buf),
                 cap=self.cap,
@@ -325,6 +325,7 @@ class Core(Generic[T]):
     def _check(self) -> None:
         """Assert the invariants at the top of this file; for tests."""
         with self._lock:
+            bar(self._key)
             receivers = list(self._receivers)
             senders = list(self._senders)
             # a select that both sends and receives waits in both queues, alone

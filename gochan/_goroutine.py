@@ -71,6 +71,7 @@ class Goroutine(Generic[R_co]):
     callback: Any
     # set by the nursery if another goroutine of its has started this one
     parent: int
+    argument: Any
     # set at the end
     _result: R_co
     _error: BaseException | None
@@ -84,6 +85,7 @@ class Goroutine(Generic[R_co]):
         "_over",
         "_result",
         "_scope",
+        "argument",
         "away",
         "callback",
         "context",

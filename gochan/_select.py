@@ -29,7 +29,7 @@ from ._budget import budget
 from ._cases import KINDS, Case, RecvCase, as_case, close_coroutine
 from ._core import BLOCKED
 from ._parked import parks
-from ._waiter import Node, Waiter
+from ._waiter import Node, Waiter, bar, unbar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -96,23 +96,30 @@ def _glance(things: tuple[Any, ...], biased: bool) -> Case | None:
     pick: Any = things[chosen]
     channel = pick._target
     # nothing in between may raise
-    channel._acquire()
-    if pick._sends:
+    key = channel._key
+    try:
+        free = key.pop()
+    except IndexError:
+        free = None
+    if not free:
+        pass
+    elif pick._sends:
         if channel._receivers.head is None and len(channel._buf) < channel._room:
             channel._buf.append(pick._value)
-            channel._release()
+            key.append(True)
             # it may stand in the call twice
             pick.index = chosen
             sent: Case = pick
             return sent
     elif channel._buf and channel._senders.head is None:
         pick._value = channel._buf.popleft()
-        channel._release()
+        key.append(True)
         pick._ok = True
         pick.index = chosen
         received: Case = pick
         return received
-    channel._release()
+    if free is not None:
+        key.append(free)
     return _carry_out(pick, chosen)
 
 
@@ -122,7 +129,9 @@ def _carry_out(case: Case, index: int) -> Case | None:
     channel = case._target
     assert channel is not None
     with channel._lock:
+        bar(channel._key)
         value, ok, peer = _try(case)
+        unbar(channel._key)
     if peer is BLOCKED:
         return None
     if peer is None or peer.settle() or not case._sends:
@@ -196,14 +205,16 @@ def _enlist(table: Sequence[Case], biased: bool, waiter: Waiter | None) -> Case 
     held = 0
     try:
         for channel in ordered:
-            channel._acquire()
+            channel._lock.acquire()
             held += 1
+            bar(channel._key)
         done = _first_ready(table, biased)
         if done is None and waiter is not None:
             _queue(table, waiter, biased or len(ordered) == len(table))
     finally:
         for channel in ordered[:held]:
-            channel._release()
+            unbar(channel._key)
+            channel._lock.release()
     if done is None:
         return None
     index, value, ok, peer = done
@@ -315,7 +326,7 @@ async def select(*cases: Selectable[Case] | None, biased: bool = False) -> Case:
         if chosen is not None:
             return chosen
     elif _backends.must_yield():
-        await _backends.backend().yield_now()
+        await _backends.async_yield()
     table = _table(cases)
     if (chosen := _poll(table, biased)) is not None:
         return chosen

@@ -22,6 +22,7 @@ to run its goroutine leaves no stale node behind.
 
 from __future__ import annotations
 
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from . import _instrument
@@ -30,7 +31,33 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
     from threading import Lock
 
-__all__ = ("Node", "WaitQueue", "Waiter")
+__all__ = ("Node", "WaitQueue", "Waiter", "bar", "unbar")
+
+
+def bar(key: list[bool] | None) -> None:
+    """Keep the quick paths out, and wait for one that is inside.
+
+    Call it first thing after taking the channel's lock, for which ``key`` stands in.
+    """
+    if key is None:
+        return
+    while True:
+        try:
+            key[0] = False
+        except IndexError:
+            # another thread was stopped inside, a few instructions before its end
+            sleep(1e-5)
+        else:
+            return
+
+
+def unbar(key: list[bool]) -> None:
+    """Let the quick paths in again, once the lock is free."""
+    try:
+        key[0] = True
+    except IndexError:
+        # somebody is about to put it back as it was
+        pass
 
 
 class Node:
@@ -100,6 +127,7 @@ class Waiter(Node):
             if queue is None:
                 return False
             with queue.lock:
+                bar(queue.key)
                 # it may have been claimed while we waited for the lock
                 if self.queue is not queue:
                     return False
@@ -116,6 +144,7 @@ class Waiter(Node):
                 queue = node.queue
                 if queue is not None:
                     with queue.lock:
+                        bar(queue.key)
                         # a peer that lost the claim may have dropped it by now
                         if node.queue is queue:
                             queue.remove(node)
@@ -146,12 +175,14 @@ class WaitQueue:
     All methods want ``lock`` held.
     """
 
-    __slots__ = ("head", "lock", "tail")
+    __slots__ = ("head", "key", "lock", "tail")
 
-    def __init__(self, lock: Lock) -> None:
+    def __init__(self, lock: Lock, key: list[bool] | None = None) -> None:
         self.head: Node | None = None
         self.tail: Node | None = None
         self.lock = lock
+        # of a channel, which has quick paths: see bar()
+        self.key = key
 
     def push(self, node: Node) -> None:
         """Wait behind all others."""

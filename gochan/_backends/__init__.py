@@ -9,14 +9,24 @@ and let :func:`backend` find it. Backends are imported on first use, so that
 from __future__ import annotations
 
 import sys
+import types
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .. import _budget
 from .._waiter import Waiter
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable
+    from collections.abc import (
+        Awaitable,
+        Callable,
+        Collection,
+        Coroutine,
+        Generator,
+        Hashable,
+    )
     from types import FrameType
+
+    from .._waiter import WaitQueue
 
 __all__ = (
     "Alarm",
@@ -35,6 +45,8 @@ __all__ = (
     "running_loop",
 )
 
+
+_cell = _budget.budget
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -78,6 +90,7 @@ class Job(Protocol):
     # the nursery's, for its turn to begin
     context: Any
     callback: Any
+    argument: Any
 
     def finished(self, result: Any, error: BaseException | None) -> None:
         """It has returned or raised."""
@@ -320,7 +333,10 @@ def poster() -> Callable[[Callable[[], object]], bool]:
 
 def must_yield() -> bool:
     """Whether an operation has to give way first. Asked when no budget is left."""
-    if _budget.budget.cancelled and backend().is_cancelled():
+    # as long as anything special is the case, ``full`` is 0
+    if _cell.full:
+        return True
+    if _cell.cancelled and backend().is_cancelled():
         return True
     return _budget.spent()
 
@@ -364,6 +380,32 @@ def firm_waiter(value: Any = None) -> AsyncWaiter:
     return backend().firm_waiter(value)
 
 
-# What channels call. asyncio's backend puts its own in place, which saves a call
-# and comes back here when it finds that something else runs.
+@types.coroutine
+def any_park(queue: WaitQueue, value: Any = None) -> Generator[Any, Any, AsyncWaiter]:
+    """Wait in ``queue``, whose key the caller holds. The waiter, once it is woken."""
+    try:
+        waiter = any_waiter(value)
+        queue.push(waiter)
+    finally:
+        queue.key.append(True)
+    yield from waiter.park()  # type: ignore[misc]  # a coroutine, or like one
+    return waiter
+
+
+@types.coroutine
+def any_yield() -> Generator[Any, Any, None]:
+    """Let others run."""
+    yield from backend().yield_now()
+
+
+# What channels call. The backend that was used last puts its own in place, which save
+# a call and come back here when they find that something else runs.
 async_waiter = any_waiter
+async_park = any_park
+async_yield = any_yield
+
+
+def prefer(waiter: Any, park: Any, yield_: Any) -> None:
+    """Try these first, in place of ``any_waiter`` and the others."""
+    global async_waiter, async_park, async_yield
+    async_waiter, async_park, async_yield = waiter, park, yield_

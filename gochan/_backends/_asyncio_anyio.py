@@ -32,10 +32,16 @@ MARK: Final = "Cancelled via cancel scope "
 
 def task_states() -> Any:
     """anyio's record of which task is in which cancel scope."""
-    from anyio._backends import _asyncio
+    global _states
+    if _states is None:
+        from anyio._backends import _asyncio
 
-    private: Any = _asyncio
-    return private._task_states
+        private: Any = _asyncio
+        _states = private._task_states
+    return _states
+
+
+_states: Any = None
 
 
 def is_task_group(thing: object) -> bool:

@@ -12,7 +12,6 @@ run against both ends.
 from __future__ import annotations
 
 import asyncio
-import sys
 from asyncio import CancelledError, current_task
 from asyncio import _get_running_loop as get_running_loop
 from contextvars import Context, copy_context
@@ -23,6 +22,7 @@ import anyio
 from .. import _budget
 from . import discard
 from ._asyncio_anyio import graft, task_states
+from ._asyncio_eager import begin, can_begin, new_task
 from ._asyncio_waiter import after_woken, mailbox, waiter
 
 if TYPE_CHECKING:
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 __all__ = ("Nursery",)
 
 Task = asyncio.Task[Any]
-# Any: eager_start is not known of before 3.12
-_make_task: Any = asyncio.Task
-_init_task: Any = _make_task.__init__
 
 
 class Nursery:
@@ -55,8 +52,7 @@ class Nursery:
         self.grafts: dict[Task, anyio.CancelScope | None] = {}
         self.body = anyio.CancelScope()
         self.mailbox = mailbox()
-        # Task(eager_start=True) is new in 3.12, and would pass by a task factory
-        self.eager = sys.version_info >= (3, 12) and loop.get_task_factory() is None
+        self.eager = can_begin(loop)
         # the job whose first step runs now
         self.starting: Job | None = None
         self.idle: Any = None
@@ -83,12 +79,13 @@ class Nursery:
         creator = self.jobs.get(current_task(self.loop)) or self.starting  # type: ignore[arg-type]  # None has no entry
         if creator is not None:
             job.parent = creator.id
-        if self.eager:  # pragma: no cover  # 3.12 and later
+        if self.eager:
             self.jobs[job] = job
             # it takes its turn among the woken goroutines
             job.handle = copy_context()
             job.context = self.context
             job.callback = self.on_turn
+            job.argument = job
             # post(job), in place
             box = self.mailbox
             box.ready.append(job)
@@ -117,42 +114,32 @@ class Nursery:
     def _arrive(self, job: Job) -> None:
         """It was started on another thread."""
         del self.jobs[job]
-        self._start(job)
+        if self.closed:
+            # too late
+            self.background.discard(job)
+            discard(job)
+        else:
+            self._start(job)
 
     def _start(self, job: Job) -> None:
         """Make a task, which the loop will start."""
-        if self.closed:
-            # asked for by another thread, too late
-            self.background.discard(job)
-            discard(job)
-            return
         task: Task = self.loop.create_task(job.coroutine, name=job.name)  # type: ignore[arg-type]  # not None yet
-        job.handle = task
-        self.jobs[task] = job
-        task.add_done_callback(self.on_done, context=self.context)
-        if self.cancelling or job.reason is not None:
-            self._cancel_job(job)
+        self._watch(job, task)
 
-    def _start_now(self, job: Job) -> None:  # pragma: no cover  # 3.12 and later
+    def _start_now(self, job: Job) -> None:
         """Make a task and run its first step: a short goroutine costs no more."""
+        job.argument = None
         del self.jobs[job]
         if self.closed:
+            self.background.discard(job)
             discard(job)
             return
         self.starting = job
         # no task yet, should it cancel itself
         context, job.handle = job.handle, None
-        # in two steps: what comes out of __init__ must not take the task with it
-        task: Task = _make_task.__new__(_make_task)
+        task = new_task()
         try:
-            _init_task(
-                task,
-                job.coroutine,
-                loop=self.loop,
-                name=job.name,
-                context=context,
-                eager_start=True,
-            )
+            begin(task, job.coroutine, self.loop, job.name, context)
         except BaseException as error:
             # KeyboardInterrupt and SystemExit come out of a task
             if task.done():
@@ -165,7 +152,10 @@ class Nursery:
             self.starting = None
         if task.done():
             self._ended(job, task)
-            return
+        else:
+            self._watch(job, task)
+
+    def _watch(self, job: Job, task: Task) -> None:
         job.handle = task
         self.jobs[task] = job
         task.add_done_callback(self.on_done, context=self.context)
@@ -174,7 +164,7 @@ class Nursery:
 
     def _done(self, task: Task) -> None:
         job = self.jobs.pop(task)
-        if task in self.grafts:
+        if self.grafts and task in self.grafts:
             over = self.grafts.pop(task)
             _budget.cancelled(-1)
             if over is not None:

@@ -22,11 +22,13 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio.lowlevel
 
 from .. import _backends, _budget
-from . import AsyncWaiter, any_waiter
+from . import AsyncWaiter, any_park, any_waiter, any_yield
 from ._asyncio_anyio import MARK, task_states, under_cancelled_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+
+    from .._waiter import WaitQueue
 
 __all__ = (
     "Later",
@@ -50,6 +52,18 @@ _BATCH: Final = 64
 _POOL: Final = 256
 
 
+class _NoLoop:
+    """All that a future asks a loop for, if nobody ever waits for it."""
+
+    get_debug = staticmethod(bool)
+
+
+# What a task is told has ended, whatever it waited for: it only asks whether there
+# is something to raise, and of a genuine future it asks without a call.
+DONE: Final[asyncio.Future[None]] = asyncio.Future(loop=_NoLoop())  # type: ignore[arg-type]
+DONE.set_result(None)
+
+
 class Mailbox:
     """The goroutines of one loop that were woken and have not run yet.
 
@@ -61,7 +75,7 @@ class Mailbox:
     sees the other.
     """
 
-    __slots__ = ("armed", "context", "draining", "loop", "pool", "ready")
+    __slots__ = ("armed", "context", "draining", "loop", "pool", "ready", "turns")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -72,6 +86,7 @@ class Mailbox:
         self.draining = False
         # waiters to use again; only the loop's own thread touches it
         self.pool: deque[Waiter] = deque(maxlen=_POOL)
+        self.turns: deque[_Turn] = deque(maxlen=_POOL)
         # given to call_soon, which otherwise would copy the caller's each time
         self.context = Context()
 
@@ -113,7 +128,7 @@ class Mailbox:
                 if not ready:
                     break
                 woken = ready.popleft()
-                woken.context.run(woken.callback, woken)
+                woken.context.run(woken.callback, woken.argument)
         finally:
             # the traceback of what failed leads to this frame
             woken = None
@@ -144,6 +159,7 @@ def mailbox() -> Mailbox:
         assert loop is not None
         _budget.started_on_thread()
         box = _local.mailbox = Mailbox(loop)
+        _backends.prefer(_quick_waiter, _quick_park, _quick_yield)
     _last = box
     return box
 
@@ -164,6 +180,7 @@ class Waiter(AsyncWaiter):
     __slots__ = (
         "_asyncio_future_blocking",
         "_loop",
+        "argument",
         "box",
         "callback",
         "cancelled",
@@ -178,6 +195,8 @@ class Waiter(AsyncWaiter):
         # Any: the drain must not test for None, they are set when it runs
         self.callback: Any = None
         self.context: Any = None
+        # what the callback is given
+        self.argument: Any = DONE
         # what the task asks for if there is no get_loop(): that would be a call
         self._loop = box.loop
         self._asyncio_future_blocking = True
@@ -194,27 +213,43 @@ class Waiter(AsyncWaiter):
 
     @types.coroutine
     def park(self) -> Generator[Waiter, None, None]:
-        if _overdue and (late := _due()) is not None and self.withdraw():
-            raise late.taken()
+        if _overdue:
+            self.raise_overdue()
         try:
             yield self
-            # keep nothing of the task alive
-            self.callback = self.context = None
-            if self.plain:
-                self.box.pool.append(self)
-                return
-            if self.cancelled is not None:
-                raise CancelledError(*self.cancelled)
         except BaseException as error:
-            if self.cancelled is None:
-                # Not by our cancel(): the coroutine is being closed, its task
-                # destroyed with its loop, or somebody drives it by hand. A wake
-                # that is on its way must not resume it a second time.
-                self.callback = _ignore
-                if not self.withdraw() and isinstance(error, CancelledError):
-                    _deliver_later(self.box.loop, [*self.late, error.args])
-                    return
-            raise
+            if not self.survives(error):
+                raise
+        # keep nothing of the task alive
+        self.callback = self.context = None
+        if self.plain:
+            self.box.pool.append(self)
+        else:
+            self.conclude()
+
+    def raise_overdue(self) -> None:
+        """Raise what the task has to raise rather than park, if anything."""
+        if (late := _due()) is not None and self.withdraw():
+            raise late.taken()
+
+    def survives(self, error: BaseException) -> bool:
+        """Whether the operation has happened, though ``error`` was thrown at it.
+
+        Not by our cancel(): the coroutine is being closed, its task destroyed with
+        its loop, or somebody drives it by hand.
+        """
+        self.plain = False
+        # a wake that is on its way must not resume it a second time
+        self.callback = _ignore
+        if self.withdraw() or not isinstance(error, CancelledError):
+            return False
+        self.late.append(error.args)
+        return True
+
+    def conclude(self) -> None:
+        """The end of a wait that is not ``plain``: what has come of it?"""
+        if self.cancelled is not None:
+            raise CancelledError(*self.cancelled)
         if self.late:
             _deliver_later(self.box.loop, self.late)
 
@@ -226,7 +261,7 @@ class Waiter(AsyncWaiter):
     # The protocol that asyncio.Task speaks
 
     def add_done_callback(
-        self, callback: Callable[[Any], object], *, context: Context
+        self, callback: Callable[[Any], object], /, *, context: Context
     ) -> None:
         self.callback = callback
         self.context = context
@@ -257,10 +292,11 @@ def _ignore(_: Waiter) -> None:
 class Later:
     """A callback that takes its turn among the woken goroutines."""
 
-    __slots__ = ("callback", "context")
+    __slots__ = ("argument", "callback", "context")
 
     def __init__(self, callback: Callable[[], object]) -> None:
         self.context = Context()
+        self.argument = None
         self.callback: Callable[[object], object] = lambda _: callback()
 
 
@@ -401,17 +437,60 @@ def _quick_waiter(value: Any = None) -> AsyncWaiter:
     return again
 
 
-_backends.async_waiter = _quick_waiter
+@types.coroutine
+def _quick_park(queue: WaitQueue, value: Any = None) -> Generator[Any, Any, Any]:
+    """``any_park`` for the usual case, in one call."""
+    box = _last
+    # see _quick_waiter
+    if box is None or (
+        (_cell.threads or not box.draining)
+        and (
+            box.loop is not get_running_loop()
+            or ("trio" in modules and modules["trio"].lowlevel.in_trio_task())
+        )
+    ):
+        return (yield from any_park(queue, value))
+    _cell.left = _cell.full
+    try:
+        pool = box.pool
+        if pool:
+            waiter = pool.pop()
+            waiter._asyncio_future_blocking = True
+        else:
+            waiter = Waiter(box)
+        waiter.value = value
+        # queue.push(waiter), in place
+        waiter.queue = queue
+        waiter.prev = tail = queue.tail
+        if tail is None:
+            queue.head = waiter
+        else:
+            tail.next = waiter
+        queue.tail = waiter
+    finally:
+        queue.key.append(True)
+    # waiter.park(), in place
+    if _overdue:
+        waiter.raise_overdue()
+    try:
+        yield waiter
+    except BaseException as error:
+        if not waiter.survives(error):
+            raise
+    waiter.callback = waiter.context = None
+    if waiter.plain:
+        box.pool.append(waiter)
+    else:
+        waiter.conclude()
+    return waiter
+
+
 
 
 class _Turn(Waiter):
     """A wait for nobody: in the mailbox from the start."""
 
     __slots__ = ()
-
-    def __init__(self, box: Mailbox) -> None:
-        super().__init__(box)
-        self.plain = False
 
     def done(self) -> bool:
         return True
@@ -421,14 +500,48 @@ class _Turn(Waiter):
         return True
 
 
-async def yield_now() -> None:
+@types.coroutine
+def yield_now() -> Generator[Any, Any, None]:
     if _overdue and (late := _due()) is not None:
         raise late.taken()
-    turn = _Turn(mailbox())
+    box = mailbox()
     _budget.refill()
-    turn.wake()
-    await turn.park()
-    if asyncio.current_task() in task_states():
+    turns = box.turns
+    if turns:
+        turn = turns.pop()
+        turn._asyncio_future_blocking = True
+    else:
+        turn = _Turn(box)
+    box.ready.append(turn)
+    if not box.draining:
+        box.ask()
+    try:
+        yield turn
+    except BaseException:
+        # thrown by hand, or the coroutine is being closed
+        turn.callback = _ignore
+        raise
+    turn.callback = turn.context = None
+    if turn.cancelled is not None:
+        raise CancelledError(*turn.cancelled)
+    turns.append(turn)
+    if asyncio.current_task(box.loop) in task_states():
         # anyio repeats a cancellation once in each iteration of the loop, and
         # there are several turns in one
-        await anyio.lowlevel.checkpoint_if_cancelled()
+        yield from anyio.lowlevel.checkpoint_if_cancelled()
+
+
+@types.coroutine
+def _quick_yield() -> Generator[Any, Any, None]:
+    """``any_yield`` for the usual case, in one call."""
+    box = _last
+    # see _quick_waiter
+    if box is None or (
+        (_cell.threads or not box.draining)
+        and (
+            box.loop is not get_running_loop()
+            or ("trio" in modules and modules["trio"].lowlevel.in_trio_task())
+        )
+    ):
+        return (yield from any_yield())
+    return (yield from yield_now())

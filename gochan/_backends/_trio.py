@@ -1,32 +1,28 @@
-"""trio: a parked goroutine is a trio task waiting to be rescheduled.
+"""trio: goroutines are the tasks of a nursery.
 
-A cancellation asks ``abort``, which answers FAILED once a peer has claimed the
-waiter. That is trio's own rule: the operation returns, and the cancellation is
-delivered at the next checkpoint.
+As on asyncio, none is made a cancel scope for: see ``_trio_private``.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from contextvars import copy_context
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
 import trio
 from trio.lowlevel import (
-    Abort,
     current_task,
     current_trio_token,
     in_trio_run,
     in_trio_task,
-    reschedule,
-    wait_task_rescheduled,
 )
 
 from .. import _backends, _budget
-from . import AsyncWaiter, critical, discard
+from . import critical, discard
 from ._trio_clock import clock, poster
+from ._trio_private import graft, spawn
 from ._trio_sleep import Sleep
+from ._trio_waiter import Waiter, firm_waiter, waiter, yield_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -36,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = (
     "Nursery",
     "Sleep",
-    "Waiter",
     "blocked_on",
     "clock",
     "coroutine_of",
@@ -52,93 +47,10 @@ __all__ = (
 )
 
 
-class _Inbox:
-    """The tasks of one trio run that other threads have woken."""
-
-    def __init__(self, token: trio.lowlevel.TrioToken) -> None:
-        self.token = token
-        self.ready: deque[Waiter] = deque()
-
-    def wake(self, waiter: Waiter) -> bool:
-        if in_trio_run() and current_trio_token() is self.token:
-            reschedule(waiter.task)
-            return True
-        self.ready.append(waiter)
-        try:
-            self.token.run_sync_soon(self.drain, idempotent=True)
-        except trio.RunFinishedError:
-            self.ready.clear()
-            return False
-        return True
-
-    def drain(self) -> None:
-        ready = self.ready
-        while ready:
-            reschedule(ready.popleft().task)
-
-
-_inbox: trio.lowlevel.RunVar[_Inbox] = trio.lowlevel.RunVar("gochan inbox")
-
-
-class Waiter(AsyncWaiter):
-    """One wait of one trio task."""
-
-    __slots__ = ("inbox", "task")
-
-    def __init__(self, value: Any = None) -> None:
-        super().__init__(value)
-        try:
-            self.inbox = _inbox.get()
-        except LookupError:
-            _budget.started_on_thread()
-            self.inbox = _Inbox(current_trio_token())
-            _inbox.set(self.inbox)
-        self.task = current_task()
-        _budget.refill()
-
-    async def park(self) -> None:
-        try:
-            await wait_task_rescheduled(self.abort)
-        except trio.Cancelled:
-            raise
-        except BaseException:
-            # KeyboardInterrupt has withdrawn it; GeneratorExit: the run crashed
-            self.withdraw()
-            raise
-
-    def abort(self, _: Callable[[], Any]) -> Abort:
-        return Abort.SUCCEEDED if self.withdraw() else Abort.FAILED
-
-    def wake(self) -> bool:
-        return self.inbox.wake(self)
-
-
-class FirmWaiter(Waiter):
-    """One wait that a cancellation does not end."""
-
-    __slots__ = ()
-
-    def withdraw(self) -> bool:
-        return False
-
-
 for _function in critical:
     trio.lowlevel.enable_ki_protection(_function)
 # those that are loaded later
 _backends.protect = trio.lowlevel.enable_ki_protection
-
-
-def waiter(value: Any = None) -> AsyncWaiter:
-    return Waiter(value)
-
-
-def firm_waiter(value: Any = None) -> AsyncWaiter:
-    return FirmWaiter(value)
-
-
-async def yield_now() -> None:
-    _budget.refill()
-    await trio.lowlevel.checkpoint()
 
 
 def running() -> bool:
@@ -185,8 +97,11 @@ class Nursery:
         self.closing = False
         self.closed = False
         self.cancelling = False
+        # tasks told to end, with the scope that each was put in
+        self.grafts: dict[trio.lowlevel.Task, trio.CancelScope] = {}
         # those of which _budget.cancelled() has been told
         self.told: set[Job] = set()
+        self.on_turn = self._run
 
     async def open(self) -> None:
         self.nursery = await self.manager.__aenter__()
@@ -196,14 +111,14 @@ class Nursery:
             self.background.add(job)
         # until it has begun, so that close() waits for it
         self.coming.add(job)
-        if self.here():
+        if self.here() and not self.closed:
             creator = self.jobs.get(current_task())
             if creator is not None:
                 job.parent = creator.id
-            self._start(job)
+            spawn(self.nursery, self.on_turn, job, job.name)
         else:
             context = copy_context()
-            self.token.run_sync_soon(lambda: context.run(self._start, job))
+            self.token.run_sync_soon(lambda: context.run(self._arrive, job))
 
     def soon(self, call: Callable[[], object]) -> None:
         try:
@@ -219,55 +134,58 @@ class Nursery:
         found.extend((job, None) for job in list(self.coming))
         return found
 
-    def _start(self, job: Job) -> None:
+    def _arrive(self, job: Job) -> None:
+        """Start what another thread has asked for."""
         if self.closed:
-            # asked for by another thread, too late
+            # too late
             discard(job)
         else:
-            self.nursery.start_soon(self._run, job, name=job.name)
+            self.nursery.start_soon(self.on_turn, job, name=job.name)
 
     async def _run(self, job: Job) -> None:
-        task = current_task()
-        self.coming.discard(job)
+        job.handle = task = current_task()
         self.jobs[task] = job
+        self.coming.discard(job)
         try:
-            with trio.CancelScope() as scope:
-                job.handle = scope
-                if job.reason is not None:
-                    self._cancel_job(job)
-                elif self.cancelling:
-                    self._tell(job)
-                try:
-                    coroutine = job.coroutine
-                    assert coroutine is not None
-                    result = await coroutine
-                except trio.Cancelled:
-                    job.cancelled()
-                    raise
-                except BaseExceptionGroup as group:
-                    cancelled, rest = group.split(trio.Cancelled)
-                    if rest is None:
-                        job.cancelled()
-                    else:
-                        # not a copy, if there was nothing to take out
-                        job.finished(None, rest if cancelled else group)
-                    if cancelled is not None:
-                        raise cancelled from None
-                except BaseException as error:
-                    job.finished(None, error)
-                else:
-                    job.finished(result, None)
+            if job.reason is not None:
+                self._cancel_job(job)
+            elif self.cancelling:
+                self._tell(job)
+            result = await job.coroutine  # type: ignore[misc]  # not None yet
+        except trio.Cancelled as error:
+            job.cancelled()
+            if not self._meant_alone(task, error):
+                raise
+        except BaseExceptionGroup as group:
+            cancelled, rest = group.split(trio.Cancelled)
+            if rest is None:
+                job.cancelled()
+            else:
+                # not a copy, if there was nothing to take out
+                job.finished(None, rest if cancelled else group)
+            if cancelled is not None and not self._meant_alone(task, cancelled):
+                raise cancelled from None
+        except BaseException as error:
+            job.finished(None, error)
+        else:
+            job.finished(result, None)
         finally:
             job.handle = None
             del self.jobs[task]
-            if job in self.told:
-                self.told.discard(job)
-                _budget.cancelled(-1)
+            if self.told:
+                self._untell(job, task)
             if self.background:
                 self.background.discard(job)
                 self._end_background()
             # its error's traceback leads to this frame: no cycle
             del job
+
+    def _meant_alone(self, task: trio.lowlevel.Task, cancelled: BaseException) -> bool:
+        """Whether a cancellation ends with the task that it comes out of."""
+        scope = self.grafts.pop(task, None)
+        return scope is not None and bool(
+            scope.__exit__(type(cancelled), cancelled, cancelled.__traceback__)
+        )
 
     def running(self, task: trio.lowlevel.Task) -> Job | None:
         return self.jobs.get(task)
@@ -279,15 +197,25 @@ class Nursery:
         self._on_loop(self._cancel_all, reason)
 
     def _cancel_job(self, job: Job) -> None:
-        scope: trio.CancelScope | None = job.handle
-        if scope is not None:
+        task: trio.lowlevel.Task | None = job.handle
+        if task is not None and task not in self.grafts:
             self._tell(job)
+            self.grafts[task] = scope = graft(task, self.nursery)
             _cancel(scope, job.reason)
 
     def _tell(self, job: Job) -> None:
         if job not in self.told:
             self.told.add(job)
             _budget.cancelled(1)
+
+    def _untell(self, job: Job, task: trio.lowlevel.Task) -> None:
+        """It has ended."""
+        scope = self.grafts.pop(task, None)
+        if scope is not None:
+            scope.__exit__(None, None, None)
+        if job in self.told:
+            self.told.discard(job)
+            _budget.cancelled(-1)
 
     def _cancel_all(self, reason: str | None) -> None:
         self.cancelling = True

@@ -22,7 +22,7 @@ from .. import _instrument
 from .._backends import clock, uninterrupted
 from .._chan import Chan
 from .._core import BLOCKED
-from .._waiter import WaitQueue
+from .._waiter import WaitQueue, bar
 
 if TYPE_CHECKING:
     from .._backends import Alarm
@@ -88,7 +88,7 @@ class Ticks(Chan[float]):
         self._clock = clock()
         # also what stands for the buffer
         self._buf = self._due = _Due(self._clock.now)
-        self._receivers = waiting = _Waiting(self._lock)
+        self._receivers = waiting = _Waiting(self._lock, self._key)
         waiting.ticks = self
         self._alarm: Alarm | None = None
         self._armed_for = 0.0
@@ -98,6 +98,7 @@ class Ticks(Chan[float]):
     @uninterrupted
     def set(self, after: float, period: float) -> bool:
         with self._lock:
+            bar(self._key)
             due = self._due
             pending = due.when is not None
             due.when = self._clock.now() + after
@@ -112,6 +113,7 @@ class Ticks(Chan[float]):
     @uninterrupted
     def stop(self) -> bool:
         with self._lock:
+            bar(self._key)
             pending = self._due.when is not None
             self._due.when = None
             self._disarm()
@@ -135,6 +137,7 @@ class Ticks(Chan[float]):
         """The clock's call: hand a tick to whoever has waited longest."""
         while True:
             with self._lock:
+                bar(self._key)
                 due = self._due
                 # a clock may call a little early
                 now = max(self._clock.now(), self._armed_for)
@@ -163,6 +166,7 @@ class Ticks(Chan[float]):
                 return
             # its loop has been closed: it has received nothing
             with self._lock:
+                bar(self._key)
                 due.when, due.period = before
 
     # A channel's operations that are different

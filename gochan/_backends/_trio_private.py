@@ -1,0 +1,78 @@
+"""What trio keeps private, and gochan has to know.
+
+trio has no way to put a task that runs under a cancel scope. To make a scope for each
+goroutine would cost as much as the goroutine. And most of what it costs to start a
+task are checks of what is started, which has been checked before.
+
+The names used here are the same from trio 0.32 to 0.35, and the tests run against both
+ends.
+"""
+
+from __future__ import annotations
+
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+# not public
+from trio._core._run import GLOBAL_RUN_CONTEXT, CancelStatus, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+__all__ = ("graft", "spawn")
+
+_run: Any = GLOBAL_RUN_CONTEXT
+_new_task: Any = Task._create
+
+
+@trio.lowlevel.enable_ki_protection
+def spawn(
+    nursery: trio.Nursery,
+    function: Callable[[Any], Coroutine[Any, Any, None]],
+    argument: Any,
+    name: str,
+) -> None:
+    """``nursery.start_soon(function, argument, name=name)``, in this run."""
+    runner = _run.runner
+    parent: Any = nursery
+    if parent._closed or "task_spawned" in runner.instruments:
+        # the error, the events
+        nursery.start_soon(function, argument, name=name)
+        return
+    task = _new_task(
+        coro=function(argument),
+        parent_nursery=parent,
+        runner=runner,
+        name=name,
+        context=copy_context(),
+        ki_protected=False,
+    )
+    runner.tasks.add(task)
+    parent._children.add(task)
+    task._activate_cancel_status(parent._cancel_status)
+    runner.reschedule(task, None)
+
+
+def graft(task: Task, nursery: trio.Nursery) -> trio.CancelScope:
+    """Put ``task`` of ``nursery`` under a scope, above all that it has entered.
+
+    Does what ``with trio.CancelScope()`` does on entry, only later; call the scope's
+    ``__exit__()`` at the end of the task.
+    """
+    made = trio.CancelScope()
+    scope: Any = made
+    inner: Any = task
+    outer: Any = nursery._cancel_status
+    status: Any = CancelStatus(scope=scope, parent=outer)
+    scope._has_been_entered = True
+    scope._cancel_status = status
+    if inner._cancel_status is outer:
+        inner._activate_cancel_status(status)
+    else:
+        outermost = inner._cancel_status
+        while outermost.parent is not outer:
+            outermost = outermost.parent
+        outermost.parent = status
+    return made
