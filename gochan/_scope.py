@@ -481,7 +481,8 @@ def go(
         RuntimeError: there is no run and no open scope here.
         TypeError: ``fn`` is not an async function, and there is no ``on``.
     """
-    return require_scope(fn, "go")._go(fn, args, on, name, sys._getframe(1))
+    owner = current_scope.get() or require_scope(fn, "go")
+    return owner._go(fn, args, on, name, sys._getframe(1))
 
 
 async def yield_() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,13 +27,10 @@ def can_begin(loop: asyncio.AbstractEventLoop) -> bool:
     return loop.get_task_factory() is None and "call_soon" not in vars(loop)
 
 
-def new_task() -> asyncio.Task[Any]:
-    """An empty task for :func:`begin`: what comes out of that must not take it along."""
-    task: asyncio.Task[Any] = _Task.__new__(_Task)
-    return task
-
-
 _init: Any = _Task.__init__
+
+# An empty task for begin(): what comes out of that must not take it along.
+new_task: Callable[[], asyncio.Task[Any]] = partial(_Task.__new__, _Task)
 
 if sys.version_info >= (3, 12):  # pragma: no cover
 

@@ -13,14 +13,13 @@ import trio
 from trio.lowlevel import (
     current_task,
     current_trio_token,
-    in_trio_run,
     in_trio_task,
 )
 
 from .. import _backends, _budget
 from . import critical, discard
 from ._trio_clock import clock, poster
-from ._trio_private import graft, spawn
+from ._trio_private import current, graft, spawn
 from ._trio_sleep import Sleep
 from ._trio_waiter import Waiter, firm_waiter, waiter, yield_now
 
@@ -87,9 +86,10 @@ class Nursery:
 
     def __init__(self) -> None:
         self.token = current_trio_token()
+        self.runner = current.runner
         self.manager = trio.open_nursery(strict_exception_groups=True)
         self.jobs: dict[trio.lowlevel.Task, Job] = {}
-        # what was started and has not begun
+        # what other threads have started and has not arrived
         self.coming: set[Job] = set()
         # those of both that do not keep the scope open
         self.background: set[Job] = set()
@@ -109,14 +109,14 @@ class Nursery:
     def start_soon(self, job: Job, background: bool = False) -> None:
         if background:
             self.background.add(job)
-        # until it has begun, so that close() waits for it
-        self.coming.add(job)
         if self.here() and not self.closed:
-            creator = self.jobs.get(current_task())
+            creator = self.jobs.get(getattr(current, "task", None))  # type: ignore[arg-type]  # None has no entry
             if creator is not None:
                 job.parent = creator.id
-            spawn(self.nursery, self.on_turn, job, job.name)
+            self._start(job)
         else:
+            # until it arrives, so that close() waits for it
+            self.coming.add(job)
             context = copy_context()
             self.token.run_sync_soon(lambda: context.run(self._arrive, job))
 
@@ -135,22 +135,27 @@ class Nursery:
         return found
 
     def _arrive(self, job: Job) -> None:
-        """Start what another thread has asked for."""
+        """It was started on another thread."""
+        self.coming.discard(job)
         if self.closed:
             # too late
+            self.background.discard(job)
             discard(job)
         else:
-            self.nursery.start_soon(self.on_turn, job, name=job.name)
+            self._start(job)
+
+    def _start(self, job: Job) -> None:
+        job.handle = task = spawn(self.nursery, self.on_turn, job, job.name)
+        self.jobs[task] = job
+        if job.reason is not None:
+            # by another thread, before it arrived here
+            self._cancel_job(job)
+        elif self.cancelling:
+            self._tell(job)
 
     async def _run(self, job: Job) -> None:
-        job.handle = task = current_task()
-        self.jobs[task] = job
-        self.coming.discard(job)
+        task: trio.lowlevel.Task = job.handle
         try:
-            if job.reason is not None:
-                self._cancel_job(job)
-            elif self.cancelling:
-                self._tell(job)
             result = await job.coroutine  # type: ignore[misc]  # not None yet
         except trio.Cancelled as error:
             job.cancelled()
@@ -234,7 +239,7 @@ class Nursery:
                 self._cancel_job(job)
 
     def here(self) -> bool:
-        return in_trio_run() and current_trio_token() is self.token
+        return getattr(current, "runner", None) is self.runner
 
     def _on_loop(self, call: Callable[..., object], *args: Any) -> None:
         if self.here():

@@ -11,6 +11,7 @@ ends.
 from __future__ import annotations
 
 from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -21,10 +22,12 @@ from trio._core._run import GLOBAL_RUN_CONTEXT, CancelStatus, Task
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-__all__ = ("graft", "spawn")
+__all__ = ("current", "graft", "spawn")
 
-_run: Any = GLOBAL_RUN_CONTEXT
-_new_task: Any = Task._create
+# ``runner`` and ``task`` are what runs in this thread; missing where nothing does
+current: Any = GLOBAL_RUN_CONTEXT
+# Task._create(...) without the call in between, which is there to say "create"
+_new_task: Any = partial(type.__call__, Task)
 
 
 @trio.lowlevel.enable_ki_protection
@@ -33,14 +36,14 @@ def spawn(
     function: Callable[[Any], Coroutine[Any, Any, None]],
     argument: Any,
     name: str,
-) -> None:
-    """``nursery.start_soon(function, argument, name=name)``, in this run."""
-    runner = _run.runner
+) -> Task:
+    """``nursery.start_soon(function, argument, name=name)``, in its run."""
+    runner = current.runner
     parent: Any = nursery
     if parent._closed or "task_spawned" in runner.instruments:
-        # the error, the events
-        nursery.start_soon(function, argument, name=name)
-        return
+        # which raises, or tells
+        refused: Task = runner.spawn_impl(function, (argument,), nursery, name)
+        return refused
     task = _new_task(
         coro=function(argument),
         parent_nursery=parent,
@@ -51,8 +54,12 @@ def spawn(
     )
     runner.tasks.add(task)
     parent._children.add(task)
-    task._activate_cancel_status(parent._cancel_status)
+    # task._activate_cancel_status(status), in place: it had none, and does not wait
+    task._cancel_status = status = parent._cancel_status
+    status._tasks.add(task)
     runner.reschedule(task, None)
+    spawned: Task = task
+    return spawned
 
 
 def graft(task: Task, nursery: trio.Nursery) -> trio.CancelScope:
