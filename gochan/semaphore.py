@@ -239,6 +239,7 @@ class Weighted:
             n = waiter.value
             if not waiter.wake():
                 # its loop has been closed: it will never give them back
+                waiter.ok = False
                 with self._guard:
                     self._held -= n
                     woken += self._serve()

@@ -21,11 +21,12 @@ import pytest
 
 import gochan
 from gochan import Chan, _budget, blocking_select, buffers, go, recv, select, send
+from support.closed import ended
 from support.idle import settle
 from support.threads import Preempted, frequent_switches, start, until
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Generator, Iterable, Iterator
+    from collections.abc import Coroutine, Iterable, Iterator
 
 Value = tuple[str, int]
 
@@ -376,39 +377,6 @@ def test_a_timeout_may_be_very_long(timeout: float | None) -> None:
 
 
 # Loops that have been closed
-
-
-class Ended:
-    """An asyncio loop that has been closed while ``coroutine`` was parked in it."""
-
-    def __init__(
-        self,
-        coroutine: Coroutine[Any, Any, Any],
-        last: Callable[[], object] | None = None,
-    ) -> None:
-        loop = asyncio.new_event_loop()
-        self.task = loop.create_task(coroutine)
-        loop.run_until_complete(settle())
-        # e.g. wake it, when the loop will not turn any more
-        if last is not None:
-            last()
-        loop.close()
-
-    def forget(self) -> None:
-        """Let the task be destroyed."""
-        self.task._log_destroy_pending = False  # type: ignore[attr-defined]
-        del self.task
-
-
-@contextlib.contextmanager
-def ended(
-    coroutine: Coroutine[Any, Any, Any], last: Callable[[], object] | None = None
-) -> Generator[None]:
-    place = Ended(coroutine, last)
-    try:
-        yield
-    finally:
-        place.forget()
 
 
 def test_a_value_passes_over_the_receiver_of_a_closed_loop() -> None:

@@ -208,9 +208,10 @@ class Call(Generic[T]):
                 waiter.value = _TURN
                 if (seen := _instrument.active) is not None:
                     seen.goroutine_woken(waiter.party)
-            # one whose loop has been closed cannot run it
             if waiter.wake():
                 return
+            # one whose loop has been closed cannot run it
+            waiter.ok = False
 
     @uninterrupted
     def _enter(self, make: Callable[[], W]) -> W | None:

@@ -162,9 +162,10 @@ class Cond:
         while True:
             with self._guard:
                 waiter = self._pop()
-            # one whose loop has been closed cannot use it: the next
             if waiter is None or waiter.wake():
                 return
+            # one whose loop has been closed cannot use it: the next
+            waiter.ok = False
 
     @uninterrupted
     def broadcast(self) -> None:
@@ -174,7 +175,8 @@ class Cond:
             while (waiter := self._pop()) is not None:
                 woken.append(waiter)
         for waiter in woken:
-            waiter.wake()
+            if not waiter.wake():
+                waiter.ok = False
 
     @uninterrupted
     def _unlock(self, make: Callable[[], W]) -> W:

@@ -13,7 +13,8 @@ Invariants, when ``_guard`` is free:
 1. Somebody waits: the gate is taken, or a woken waiter is about to try it
    (``_waking``), or one who has just freed it is about to look for waiters.
 2. ``_waking``: exactly one waiter was woken and has not tried again.
-3. A waiter's ``ok`` is True from the moment it is woken or handed the gate.
+3. A waiter's ``ok`` is True from the moment it is woken or handed the gate, unless
+   it turns out that it can never run again.
 
 Why none is forgotten: who locks queues first and then tries the gate once more;
 who unlocks frees the gate first and then looks at the queue. One of the two sees
@@ -235,6 +236,7 @@ class Mutex(Locker):
             if waiter.wake():
                 return
             # its loop has been closed, and the gate is still taken
+            waiter.ok = False
 
     # With ``_guard`` held
 
@@ -312,6 +314,7 @@ class Mutex(Locker):
             if waiter.wake():
                 return
             # its loop has been closed
+            waiter.ok = False
             self._waking = False
 
     def _pass_on(self, waiter: Waiter) -> None:

@@ -328,6 +328,7 @@ class RWMutex(Locker):
             how = waiter.value
             if not waiter.wake():
                 # its loop has been closed: it will never leave by itself
+                waiter.ok = False
                 with self._guard:
                     woken += self._leave(how)
 
