@@ -42,7 +42,12 @@ class FakeWaiter(AsyncWaiter):
 
     @override
     async def park(self) -> None:
-        await _Pause(self)
+        try:
+            await _Pause(self)
+        except BaseException:
+            # cancelled, which has withdrawn it, or closed
+            self.withdraw()
+            raise
 
     @override
     def wake(self) -> bool:
