@@ -102,6 +102,29 @@ class _Flight(Call[Any]):
             self.group._drop(self)
 
 
+class _Place:
+    """One caller's place in a flight."""
+
+    __slots__ = ("flight", "left")
+
+    def __init__(self, flight: _Flight) -> None:
+        self.flight = flight
+        self.left = False
+
+    @uninterrupted
+    def leave(self) -> None:
+        """Go, whether it was executed or not. Only the first time counts."""
+        flight, group = self.flight, self.flight.group
+        with group._guard:
+            if self.left:
+                return
+            self.left = True
+            flight.parties -= 1
+            if not flight.parties:
+                # if it was not executed: nobody is left to do it
+                group._drop(flight)
+
+
 @final
 class Group:
     """A namespace of things that are done at most once at a time.
@@ -146,11 +169,12 @@ class Group:
             Exception: what the function raised; all callers get the same one.
         """
         refuse_uncallable(fn, "group.do(key, fn)")
-        flight = self._join(key)
+        place = self._join(key)
+        flight = place.flight
         try:
-            await flight.reach(fn)
+            await flight.reach(fn, place.leave)
         finally:
-            self._leave(flight)
+            place.leave()
         return flight.outcome(), flight.shared
 
     @parks("semacquire")
@@ -177,11 +201,12 @@ class Group:
             "group.blocking_do(key, fn)", "await group.do(key, fn)", timeout
         )
         refuse_uncallable(fn, "group.blocking_do(key, fn)")
-        flight = self._join(key)
+        place = self._join(key)
+        flight = place.flight
         try:
-            flight.blocking_reach(fn, timeout)
+            flight.blocking_reach(fn, timeout, place.leave)
         finally:
-            self._leave(flight)
+            place.leave()
         return flight.outcome(), flight.shared
 
     @overload
@@ -204,7 +229,8 @@ class Group:
         refuse_uncallable(fn, "group.do_chan(key, fn)")
         scope = require_scope(fn, "group.do_chan")
         results = Chan[Result[Any]](1, name=f"result of {key!r}")
-        flight = self._join(key)
+        place = self._join(key)
+        flight = place.flight
         # who asks from now on comes later, though the goroutine has not begun
         turn = flight.reserve()
         sent = False
@@ -219,9 +245,9 @@ class Group:
             try:
                 if turn:
                     turn = False
-                    await flight.run(fn)
+                    await flight.run(fn, place.leave)
                 else:
-                    await flight.reach(fn)
+                    await flight.reach(fn, place.leave)
                 value = flight.outcome()
             except Exception as error:  # noqa: BLE001  # the receiver's business
                 send(None, error)
@@ -229,10 +255,10 @@ class Group:
                 send(value, None)
 
         def over() -> None:
+            place.leave()
             if turn:
                 # it was cancelled before it could begin
                 flight.abandon()
-            self._leave(flight)
 
         def ended() -> None:
             over()
@@ -258,21 +284,13 @@ class Group:
             self._flights.pop(key, None)
 
     @uninterrupted
-    def _join(self, key: Hashable) -> _Flight:
+    def _join(self, key: Hashable) -> _Place:
         with self._guard:
             flight = self._flights.get(key)
             if flight is None:
                 flight = self._flights[key] = _Flight(self, key)
             flight.parties += 1
-            return flight
-
-    @uninterrupted
-    def _leave(self, flight: _Flight) -> None:
-        with self._guard:
-            flight.parties -= 1
-            if not flight.parties:
-                # if it was not executed: nobody is left to do it
-                self._drop(flight)
+        return _Place(flight)
 
     def _drop(self, flight: _Flight) -> None:
         """With ``_guard`` held: it is not the one for its key any more."""

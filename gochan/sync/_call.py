@@ -36,6 +36,11 @@ __all__ = ("Call", "refuse_uncallable")
 
 T = TypeVar("T")
 
+
+def _nothing() -> None:
+    """Nobody counts who leaves."""
+
+
 # a waiter's value when it is woken
 _TURN: Final = object()
 _OVER: Final = object()
@@ -82,9 +87,13 @@ class Call(Generic[T]):
         self._traceback: TracebackType | None = None
 
     async def reach(
-        self, fn: Callable[[], Coroutine[Any, Any, T]] | Callable[[], T]
+        self,
+        fn: Callable[[], Coroutine[Any, Any, T]] | Callable[[], T],
+        leave: Callable[[], object] = _nothing,
     ) -> None:
         """Return when it is over. Runs ``fn``, if it is our turn, and raises its error.
+
+        ``leave`` is called before somebody else gets our turn.
 
         Cancellation: raises and leaves it to others; or has come too late.
         """
@@ -107,12 +116,14 @@ class Call(Generic[T]):
                 return
         elif self.over:
             return
-        await self.run(fn)
+        await self.run(fn, leave)
 
     async def run(
-        self, fn: Callable[[], Coroutine[Any, Any, T]] | Callable[[], T]
+        self,
+        fn: Callable[[], Coroutine[Any, Any, T]] | Callable[[], T],
+        leave: Callable[[], object] = _nothing,
     ) -> None:
-        """Execute it: it is our turn."""
+        """Execute it: it is our turn. As :meth:`reach`."""
         self._runner = _instrument.find_party()
         try:
             result = fn()
@@ -122,12 +133,18 @@ class Call(Generic[T]):
             self._failed(error)
             raise
         except BaseException:
+            leave()
             self.abandon()
             raise
         self._value = result
         self._finish()
 
-    def blocking_reach(self, fn: Callable[[], T], timeout: float | None) -> None:
+    def blocking_reach(
+        self,
+        fn: Callable[[], T],
+        timeout: float | None,
+        leave: Callable[[], object] = _nothing,
+    ) -> None:
         """:meth:`reach` for threads; ``timeout`` is for waiting for others.
 
         Raises:
@@ -153,11 +170,13 @@ class Call(Generic[T]):
             self._failed(error)
             raise
         except BaseException:
+            leave()
             self.abandon()
             raise
         if isinstance(result, Coroutine):
             # it has not begun, so nothing has happened
             result.close()
+            leave()
             self.abandon()
             raise TypeError(
                 f"a thread cannot run an async function: write await {self._form}"
