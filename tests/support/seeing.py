@@ -30,10 +30,13 @@ def _name(thing: object) -> str:
     if isinstance(thing, Chan):
         return thing.name
     if isinstance(thing, tuple):
-        channel, slot = cast("tuple[Chan[Any], int]", thing)
-        return f"{channel.name}[{slot}]"
+        owner, part = cast("tuple[object, object]", thing)
+        return f"{_name(owner)}[{part}]"
     if isinstance(thing, int) and thing == threading.get_ident():
         return "thread"
+    if type(thing).__module__.startswith("gochan."):
+        # not its repr, which may need the lock that is held now
+        return type(thing).__name__
     return str(thing)
 
 
