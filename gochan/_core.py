@@ -29,7 +29,6 @@ from _thread import allocate_lock
 from collections import deque
 from dataclasses import dataclass
 from typing import (
-    TYPE_CHECKING,
     Any,
     ClassVar,
     Final,
@@ -44,9 +43,6 @@ from ._backends import uninterrupted
 from ._errors import CloseOfClosed, SendOnClosed
 from ._waiter import Waiter, WaitQueue, bar
 from .buffers import Buffer, Sliding, check_size
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ("BLOCKED", "ChanStats", "Core")
 

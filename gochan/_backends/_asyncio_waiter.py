@@ -485,8 +485,6 @@ def _quick_park(queue: WaitQueue, value: Any = None) -> Generator[Any, Any, Any]
     return waiter
 
 
-
-
 class _Turn(Waiter):
     """A wait for nobody: in the mailbox from the start."""
 
