@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _instrument
 from .._scope import Site, require_scope
 from ._derive import plain
-from ._tree import attach
+from ._tree import attach, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ __all__ = ("after_func",)
 class _Call:
     """A call that waits for a context to be done."""
 
-    __slots__ = ("detach", "lock", "pending", "start")
+    __slots__ = ("__weakref__", "detach", "lock", "pending", "start")
 
     def __init__(self, start: Callable[[], object]) -> None:
         self.start = start
@@ -72,14 +72,19 @@ def after_func(ctx: Context, fn: Callable[[], Any]) -> Callable[[], bool]:
 
     async def run() -> None:
         if (seen := _instrument.active) is not None:
-            seen.acquire(_instrument.current_party(), call)
+            party = _instrument.current_party()
+            seen.acquire(party, call)
+            if (source := nearest(ctx)) is not None:
+                seen.acquire(party, source)
         result = fn()
         if isawaitable(result):
             await result
 
     def start() -> None:
         if owner._open:
-            variables.copy().run(owner._go, run, (), None, name, site)
+            # comes after this call and after the cancellation alone: see run()
+            args = (run, (), None, name, site)
+            _instrument.run_as(call, variables.copy(), owner._go, *args)
 
     call = _Call(start)
     if (seen := _instrument.active) is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 
 import anyio
 
-from .. import _backends
+from .. import _backends, _instrument
 from .._scope import Scope, current_scope
 from ._base import Canceled, Context
 from ._tree import CancelContext, DeadlineContext, Root, attach, nearest
@@ -24,7 +24,7 @@ __all__ = ("ContextScope", "from_scope")
 class ContextScope:
     """What :meth:`Context.scope` gives."""
 
-    __slots__ = ("_clock", "_context", "_detach", "_scope")
+    __slots__ = ("_clock", "_context", "_detach", "_party", "_scope")
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -38,6 +38,8 @@ class ContextScope:
                 "ctx.scope() cancels what is awaited, and no event loop runs on this "
                 "thread: look at ctx.done() instead"
             ) from None
+        seen = _instrument.active
+        self._party = None if seen is None else _instrument.current_party()
         deadline = context.deadline()
         self._scope = anyio.CancelScope()
         self._scope.__enter__()
@@ -47,6 +49,8 @@ class ContextScope:
 
     def cancel(self, error: Exception, why: BaseException) -> None:  # noqa: ARG002  # as told
         """The context is done; called on any thread."""
+        if (seen := _instrument.active) is not None and self._party is not None:
+            seen.cancelled(_instrument.current_party(), self._party)
         try:
             here = _backends.backend().clock()
         except RuntimeError:

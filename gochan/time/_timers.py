@@ -192,6 +192,7 @@ class FuncTimer:
     """
 
     __slots__ = (
+        "__weakref__",
         "_alarm",
         "_call",
         "_clock",
@@ -294,7 +295,10 @@ def after_func(seconds: float, fn: Callable[[], Any]) -> FuncTimer:
 
     def start() -> None:
         if owner._open:
-            context.copy().run(owner._go, call, (), None, name, site)
+            # nobody's act: of the goroutine that has set the timer only what it did
+            # before comes before
+            args = (call, (), None, name, site)
+            _instrument.run_as(timer, context.copy(), owner._go, *args)
 
     timer = FuncTimer(start)
     timer._set(seconds)
