@@ -101,9 +101,7 @@ def _at_once(cases: tuple[Any, ...], biased: bool, drawn: int) -> Any:
                     or channel._lossy is not None
                 ):
                     ready.append(index)
-            elif (
-                channel._buf or channel._senders.head is not None or channel._closed
-            ):
+            elif channel._buf or channel._senders.head is not None or channel._closed:
                 ready.append(index)
         if not ready:
             waiter: Any = _backends.async_waiter()
