@@ -11,7 +11,7 @@ Where things are; each module imports only what stands below it:
     context      the end of a request, passed along
     time         timers and tickers as channels
     singleflight, semaphore, sync, atomic   Go's locks and what is made of them
-    executors/   where goroutines run: threads, fibers, loops
+    executors/   where goroutines run: threads, fibers, loops, processes
     _seeing      goroutines, dump, dump_on_signal
     _run         run, arun: the root scope
     _deadlock    when a run is stuck        _graph   who waits for whom
@@ -62,6 +62,7 @@ from ._scope import Scope, go, scope, yield_
 from ._seeing import dump, dump_on_signal, goroutines
 from ._select import blocking_select, select, select_nowait
 from .executors import _default_fibers as fibers
+from .executors import _default_processes as processes
 from .executors import _default_threads as threads
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ __all__ = (
     "goroutines",
     "nil",
     "pipeline",
+    "processes",
     "recv",
     "run",
     "scope",

@@ -21,12 +21,12 @@ beyond that: a case that is not first in line may lose many times in a row.
 from __future__ import annotations
 
 import random as _random_module
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from . import _backends, _edges, _instrument
 from ._backends import _thread, uninterrupted
 from ._budget import budget
-from ._cases import KINDS, Case, RecvCase, as_case, close_coroutine
+from ._cases import KINDS, Case, RecvCase, as_case, close_coroutine, elsewhere
 from ._core import BLOCKED
 from ._parked import parks
 from ._waiter import Node, Waiter, bar, unbar
@@ -165,6 +165,7 @@ def _ready(table: Sequence[Case]) -> list[int]:
                 or len(channel._buf) < channel._limit
                 or channel._closed
                 or channel._lossy is not None
+                or channel._loans is not None
             ):
                 ready.append(index)
         elif channel._buf or channel._senders.head is not None or channel._closed:
@@ -330,6 +331,7 @@ async def select(*cases: Selectable[Case] | None, biased: bool = False) -> Case:
     Raises:
         SendOnClosed: a send on a closed channel was chosen.
         TypeError: an argument cannot be selected on.
+        ValueError: the channels are in more than one process.
     """
     drawn = -1
     left = budget.left
@@ -387,6 +389,8 @@ async def select(*cases: Selectable[Case] | None, biased: bool = False) -> Case:
     elif _backends.must_yield():
         await _backends.async_yield()
     table = _table(cases)
+    if (other := elsewhere(table)) is not None:
+        return cast("Case", await other.select(table, biased))
     if (chosen := _poll(table, biased, drawn)) is not None:
         return chosen
     waiter = _backends.async_waiter()
@@ -442,8 +446,11 @@ def select_nowait(*cases: Selectable[Case] | None, biased: bool = False) -> Case
     Raises:
         SendOnClosed: a send on a closed channel was chosen.
         TypeError: an argument cannot be selected on.
+        ValueError: the channels are in more than one process.
     """
     table = _table(cases)
+    if (other := elsewhere(table)) is not None:
+        return cast("Case | None", other.select_nowait(table, biased))
     return _poll(table, biased) or _enlist(table, biased, None)
 
 
@@ -512,11 +519,14 @@ def blocking_select(
         SendOnClosed: a send on a closed channel was chosen.
         TimeoutError: no case was ready in time; nothing has changed.
         TypeError: an argument cannot be selected on.
-        ValueError: ``timeout`` is negative.
+        ValueError: ``timeout`` is negative, or the channels are in more than one
+            process.
         RuntimeError: this thread runs an event loop: write ``await select(...)``.
     """
     _thread.check_call("blocking_select(...)", "await select(...)", timeout)
     table = _table(cases)
+    if (other := elsewhere(table)) is not None:
+        return cast("Case", other.blocking_select(table, biased, timeout))
     if (chosen := _poll(table, biased)) is not None:
         return chosen
     waiter = _thread.waiter()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
     from threading import Lock
 
-__all__ = ("Node", "WaitQueue", "Waiter", "bar", "unbar")
+__all__ = ("Node", "Returned", "WaitQueue", "Waiter", "bar", "unbar")
 
 
 def bar(key: list[bool] | None) -> None:
@@ -132,14 +132,8 @@ class Waiter(Node):
             self.unlink()
         else:
             queue = self.queue
-            if queue is None:
+            if queue is None or not queue.withdraw(self):
                 return False
-            with queue.lock:
-                bar(queue.key)
-                # it may have been claimed while we waited for the lock
-                if self.queue is not queue:
-                    return False
-                queue.remove(self)
         if self.party is not None and (seen := _instrument.active) is not None:
             seen.goroutine_woken(self.party)
         return True
@@ -188,10 +182,22 @@ class Waiter(Node):
         raise NotImplementedError
 
 
+class Returned(Waiter):
+    """A value that came back from a receiver, where a sender's would wait.
+
+    Its send has completed long ago: there is nobody to wake.
+    """
+
+    __slots__ = ()
+
+    def wake(self) -> bool:
+        return True
+
+
 class WaitQueue:
     """First come, first served, with removal from the middle in O(1).
 
-    All methods but ``drop`` want ``lock`` held, or the key.
+    All methods but ``drop`` and ``withdraw`` want ``lock`` held, or the key.
     """
 
     __slots__ = ("head", "key", "lock", "tail")
@@ -280,6 +286,16 @@ class WaitQueue:
             bar(key)
             if node.queue is self:
                 self.remove(node)
+
+    def withdraw(self, waiter: Waiter) -> bool:
+        """Unlink a waiter, if it has not been claimed; takes the lock itself."""
+        with self.lock:
+            bar(self.key)
+            # it may have been claimed while we waited for the lock
+            if waiter.queue is not self:
+                return False
+            self.remove(waiter)
+        return True
 
     def __iter__(self) -> Iterator[Node]:
         node = self.head

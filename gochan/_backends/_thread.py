@@ -137,10 +137,12 @@ class Seat:
         if parked is not None:
             parked.cancel()
 
-    def due(self) -> Cancelled | None:
-        """What a blocking call has to raise."""
-        if self.cancelled is None or self.shields:
-            return None
+    def due(self) -> bool:
+        """Whether a blocking call has to raise."""
+        return self.cancelled is not None and not self.shields
+
+    def cancellation(self) -> Cancelled:
+        """What it raises: asked only by who does."""
         return Cancelled(self.cancelled)
 
     # For whoever counts the threads that run
@@ -180,14 +182,14 @@ class _SeatWaiter(Waiter):
             with seat.lock:
                 seat.waiter = self
                 due = seat.due()
-            if due is not None:
+            if due:
                 self.cancel()
             woken = super().park_thread(timeout)
         finally:
             seat.waiter = None
             seat.resumes()
         if self.cancelled:
-            raise Cancelled(seat.cancelled)
+            raise seat.cancellation()
         return woken
 
     def cancel(self) -> None:
@@ -243,9 +245,9 @@ def check_call(blocking: str, awaited: str, timeout: float | None) -> None:
     elif (
         _cancelled
         and (ident := get_ident()) in _cancelled
-        and (due := _seats[ident].due()) is not None
+        and (seat := _seats[ident]).due()
     ):
-        raise due
+        raise seat.cancellation()
 
 
 @contextmanager
