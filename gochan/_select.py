@@ -101,6 +101,9 @@ def _at_once(cases: tuple[Any, ...], biased: bool, drawn: int) -> Any:
                     or channel._lossy is not None
                 ):
                     ready.append(index)
+                elif channel._loans is not None:
+                    # there may be room that nobody uses
+                    return None
             elif channel._buf or channel._senders.head is not None or channel._closed:
                 ready.append(index)
         if not ready:

@@ -16,7 +16,6 @@ import pytest
 import gochan
 from gochan import Chan, go, scope
 from support import in_processes as there
-from support.blocking import eventually
 from support.census import alive, census, children
 from support.threads import until
 
