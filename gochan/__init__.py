@@ -5,7 +5,7 @@
 
 Where things are; each module imports only what stands below it:
 
-    testing      virtual time
+    testing      virtual time              race   the race detector
     pipeline     stages between channels   errgroup  goroutines of one task
     signal       signals as values
     context      the end of a request, passed along
@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from . import context as context
     from . import errgroup as errgroup
     from . import pipeline as pipeline
+    from . import race as race
     from . import semaphore as semaphore
     from . import signal as signal
     from . import singleflight as singleflight
@@ -114,6 +115,7 @@ __all__ = (
     "nil",
     "pipeline",
     "processes",
+    "race",
     "recv",
     "run",
     "scope",
@@ -138,6 +140,7 @@ _LATER = frozenset(
         "context",
         "errgroup",
         "pipeline",
+        "race",
         "semaphore",
         "signal",
         "singleflight",

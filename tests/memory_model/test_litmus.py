@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import pytest
 
-from memory_model import chans, goroutines, times
+from memory_model import chans, goroutines, groups, locks, times
 from memory_model.rules import RULES
 from support.litmus import OK, TABLE, Litmus, places, run
 
 # whose programs have registered themselves
-MODULES = (chans, goroutines, times)
+MODULES = (chans, goroutines, groups, locks, times)
 
 CASES = [
     pytest.param(row, place, id=f"{row.rule}-{row.name}-{place}")
