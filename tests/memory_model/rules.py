@@ -175,7 +175,8 @@ RULES = [
         "D9",
         "N",
         "`signal` and `broadcast` come before the `wait` that they wake returns, with "
-        "or without the lock. (Go's documentation says so; its detector does not know.)",
+        "or without the lock. (Go's documentation says so; its race detector does not "
+        "know of it.)",
     ),
     Rule("D10", "N", "`put(x)` comes before the `get` that returns this `x`."),
     Rule(

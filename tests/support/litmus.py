@@ -30,7 +30,6 @@ import importlib.util
 import sys
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from contextvars import ContextVar
@@ -45,7 +44,7 @@ from support.seeing import Clocks
 from support.threads import until
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Coroutine, Hashable
+    from collections.abc import Awaitable, Callable, Coroutine, Hashable
 
     Body = Callable[..., Coroutine[Any, Any, Any]]
     Main = Callable[["World"], Coroutine[Any, Any, None]]
