@@ -99,6 +99,8 @@ def _at_once(cases: tuple[Any, ...], biased: bool, drawn: int) -> Any:
                     or len(channel._buf) < channel._room
                     or channel._closed
                     or channel._lossy is not None
+                    # it has to be asked for the room that it has lent
+                    or channel._loans is not None
                 ):
                     ready.append(index)
                 elif channel._loans is not None:
