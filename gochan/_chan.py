@@ -75,14 +75,17 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
             budget.left = left - 1
             key = self._key
             try:
-                free = key.pop()
+                del key[1]
             except IndexError:
-                free = None
-            if free:
-                # a waiting receiver: hand the value over
+                # another thread is at it
+                pass
+            else:
                 queue = self._receivers
                 peer: Any = queue.head
-                if peer is not None:
+                if not key[0]:
+                    key.append(None)
+                # a waiting receiver: hand the value over
+                elif peer is not None:
                     if peer.waiter is None:
                         # queue.pop(), in place
                         queue.head = after = peer.next
@@ -91,26 +94,26 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
                         else:
                             after.prev = peer.next = None
                         peer.queue = None
-                        key.append(True)
+                        key.append(None)
                         peer.value = value
                         peer.ok = True
                         if peer.wake():
                             return
                     else:
                         node = queue.pop()
-                        key.append(True)
+                        key.append(None)
                         if node is not None:
                             # a select's
                             peer = node.waiter or node
                             peer.value = value
                             peer.ok = True
                             peer.case = node.case
-                            if peer.settle_quickly():
+                            if peer.settle():
                                 return
                 # room in the buffer
                 elif len(self._buf) < self._room:
                     self._buf.append(value)
-                    key.append(True)
+                    key.append(None)
                     return
                 # would block: park
                 elif self._room >= 0 and self._lossy is None:
@@ -120,9 +123,7 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
                         raise SendOnClosed(self)
                     return
                 else:
-                    key.append(True)
-            elif free is not None:
-                key.append(False)
+                    key.append(None)
         await self._send_slowly(value)
 
     @uninterrupted
@@ -179,16 +180,19 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
             budget.left = left - 1
             key = self._key
             try:
-                free = key.pop()
+                del key[1]
             except IndexError:
-                free = None
-            if free:
+                # another thread is at it
+                pass
+            else:
                 buf = self._buf
-                # a waiting sender: take the head of the buffer, if there is one, and
-                # let the sender's value have the place at its tail
                 queue = self._senders
                 peer: Any = queue.head
-                if peer is not None:
+                if not key[0]:
+                    key.append(None)
+                # a waiting sender: take the head of the buffer, if there is one, and
+                # let the sender's value have the place at its tail
+                elif peer is not None:
                     if peer.waiter is None:
                         # queue.pop(), in place
                         queue.head = after = peer.next
@@ -201,7 +205,7 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
                         if buf:
                             buf.append(value)
                             value = buf.popleft()
-                        key.append(True)
+                        key.append(None)
                         peer.ok = True
                         peer.wake()
                         return value
@@ -212,17 +216,17 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
                         if buf:
                             buf.append(value)
                             value = buf.popleft()
-                        key.append(True)
+                        key.append(None)
                         peer = node.waiter or node
                         peer.ok = True
                         peer.case = node.case
-                        peer.settle_quickly()
+                        peer.settle()
                         return value
-                    key.append(True)
+                    key.append(None)
                 # a value in the buffer
                 elif buf:
                     value = buf.popleft()
-                    key.append(True)
+                    key.append(None)
                     return value
                 # would block: park
                 elif not self._closed:
@@ -233,9 +237,7 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
                     waiter.value = None
                     return value
                 else:
-                    key.append(True)
-            elif free is not None:
-                key.append(False)
+                    key.append(None)
         slow, ok = await self.recv_ok()
         if not ok:
             raise ChanClosed(self)

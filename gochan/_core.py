@@ -46,6 +46,9 @@ from ._errors import CloseOfClosed, SendOnClosed
 from ._waiter import Returned, Waiter, WaitQueue, bar, unbar
 from .buffers import Buffer, Sliding, check_size
 
+if TYPE_CHECKING:
+    from ._waiter import Key
+
 __all__ = ("BLOCKED", "ChanStats", "Core")
 
 T = TypeVar("T")
@@ -115,7 +118,7 @@ class Core(Generic[T]):
         if type(cap) is not int or cap < 0:
             check_size(cap, "the capacity of a channel", 0)
         self._lock = lock = allocate_lock()
-        self._key = key = [True]
+        self._key: Key = [True, None]
         self._buf: deque[T] = deque()
         # How many values may be in the buffer; the same, but -1 when the short way
         # of a send is barred, since the channel is closed or has loans; its size in
@@ -123,8 +126,8 @@ class Core(Generic[T]):
         self._limit: int = cap
         self._room: int = cap
         self._size: int = cap
-        self._receivers = WaitQueue(lock, key)
-        self._senders = WaitQueue(lock, key)
+        self._receivers = WaitQueue(lock, self._key)
+        self._senders = WaitQueue(lock, self._key)
         self._closed = False
         self._name = name
         # the buffer, if it drops values rather than make a sender wait

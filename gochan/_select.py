@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ._cases import Selectable
     from ._chan import Chan
     from ._ends import RecvChan
+    from ._waiter import Key
 
 __all__ = ("blocking_select", "enlist_callback", "select", "select_nowait")
 
@@ -76,7 +77,7 @@ def _at_once(cases: tuple[Any, ...], biased: bool, drawn: int) -> Any:
         The chosen case, done; or the waiter, queued on all; or None: nothing has
         happened, and it has to be done in the other way.
     """
-    held: list[list[bool]] = []
+    held: list[Key] = []
     ready: list[int] = []
     try:
         for index, case in enumerate(cases):
@@ -85,14 +86,13 @@ def _at_once(cases: tuple[Any, ...], biased: bool, drawn: int) -> Any:
                 continue
             key = channel._key
             try:
-                free = key.pop()
+                del key[1]
             except IndexError:
                 # another thread has it, or we: a channel that stands here twice
                 return None
-            if not free:
-                key.append(False)
-                return None
             held.append(key)
+            if not key[0]:
+                return None
             if case._sends:
                 if (
                     channel._receivers.head is not None
@@ -123,10 +123,10 @@ def _at_once(cases: tuple[Any, ...], biased: bool, drawn: int) -> Any:
         value, ok, peer = _try(cases[index])
     finally:
         for key in held:
-            key.append(True)
+            key.append(None)
     # BLOCKED: only peers waited there that have been claimed elsewhere
     if peer is BLOCKED or (
-        peer is not None and not peer.settle_quickly() and cases[index]._sends
+        peer is not None and not peer.settle() and cases[index]._sends
     ):
         return None
     return _finish(cases[index], index, value, ok)
@@ -358,32 +358,31 @@ async def select(*cases: Selectable[Case] | None, biased: bool = False) -> Case:
                 if channel is not None:
                     key = channel._key
                     try:
-                        free = key.pop()
+                        del key[1]
                     except IndexError:
-                        free = None
-                    if not free:
-                        if free is not None:
-                            key.append(False)
-                    elif case._sends:
-                        if channel._receivers.head is None and (
-                            len(channel._buf) < channel._room
-                        ):
-                            channel._buf.append(case._value)
-                            key.append(True)
-                            # it may stand in the call twice
-                            case.index = drawn
-                            sent: Case = case
-                            return sent
-                        key.append(True)
-                    elif channel._buf and channel._senders.head is None:
-                        case._value = channel._buf.popleft()
-                        key.append(True)
-                        case._ok = True
-                        case.index = drawn
-                        received: Case = case
-                        return received
+                        # another thread is at it
+                        pass
                     else:
-                        key.append(True)
+                        if not key[0]:
+                            pass
+                        elif case._sends:
+                            if channel._receivers.head is None and (
+                                len(channel._buf) < channel._room
+                            ):
+                                channel._buf.append(case._value)
+                                key.append(None)
+                                # it may stand in the call twice
+                                case.index = drawn
+                                sent: Case = case
+                                return sent
+                        elif channel._buf and channel._senders.head is None:
+                            case._value = channel._buf.popleft()
+                            key.append(None)
+                            case._ok = True
+                            case.index = drawn
+                            received: Case = case
+                            return received
+                        key.append(None)
             done: Any = _at_once(cases, biased, drawn)
             if done is not None:
                 if type(done) in KINDS:

@@ -23,7 +23,7 @@ to run its goroutine leaves no stale node behind.
 from __future__ import annotations
 
 from time import sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from . import _instrument
 
@@ -31,33 +31,42 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
     from threading import Lock
 
-__all__ = ("Node", "Returned", "WaitQueue", "Waiter", "bar", "unbar")
+__all__ = ("Key", "Node", "Returned", "WaitQueue", "Waiter", "bar", "unbar")
 
 
-def bar(key: list[bool] | None) -> None:
+# A channel has a lock, and for its quick paths a *key* in place of it, since taking a
+# lock costs as much as the rest of an operation. The key is a list: whether the quick
+# paths may go in at all, and a second element. Who takes that out, with ``del key[1]``,
+# has the channel to itself until it puts it back, if they may. It waits for nobody: on
+# IndexError somebody else has it, and the lock is the way. Who has the lock bars them.
+#
+# Either of the two alone: a quick path looks at ``key[0]`` after it has taken the second
+# element, and bar() looks for that after it has cleared ``key[0]``. Each of these is one
+# instruction and atomic on every build; and no signal is handled after a ``del`` before
+# the next call, so that none comes between it and a ``try`` that follows.
+Key: TypeAlias = "list[bool | None]"
+
+
+def bar(key: Key | None) -> None:
     """Keep the quick paths out, and wait for one that is inside.
 
-    Call it first thing after taking the channel's lock, for which ``key`` stands in.
+    The first thing to do with a channel's lock held.
     """
-    if key is None:
-        return
-    while True:
-        try:
-            key[0] = False
-        except IndexError:
-            # another thread was stopped inside, a few instructions before its end
-            sleep(1e-5)
-        else:
-            return
+    if key is not None:
+        key[0] = False
+        while True:
+            try:
+                key[1] = None
+            except IndexError:
+                # another thread was stopped a few instructions before its end
+                sleep(1e-5)
+            else:
+                return
 
 
-def unbar(key: list[bool]) -> None:
-    """Let the quick paths in again, once the lock is free."""
-    try:
-        key[0] = True
-    except IndexError:
-        # somebody is about to put it back as it was
-        pass
+def unbar(key: Key) -> None:
+    """Let the quick paths in again; the lock is about to be released."""
+    key[0] = True
 
 
 class Node:
@@ -132,7 +141,7 @@ class Waiter(Node):
             self.unlink()
         else:
             queue = self.queue
-            if queue is None or not queue.withdraw(self):
+            if queue is None or not queue.drop(self):
                 return False
         if self.party is not None and (seen := _instrument.active) is not None:
             seen.goroutine_woken(self.party)
@@ -145,24 +154,9 @@ class Waiter(Node):
             for node in nodes:
                 queue = node.queue
                 if queue is not None:
-                    with queue.lock:
-                        bar(queue.key)
-                        # a peer that lost the claim may have dropped it by now
-                        if node.queue is queue:
-                            queue.remove(node)
+                    queue.drop(node)
             # the nodes point back here: break the cycle
             nodes.clear()
-
-    def settle_quickly(self) -> bool:
-        """:meth:`settle`, where an interrupt may be put off: see :meth:`WaitQueue.drop`."""
-        nodes = self.nodes
-        if nodes:
-            for node in nodes:
-                queue = node.queue
-                if queue is not None:
-                    queue.drop(node)
-            nodes.clear()
-        return self.wake()
 
     def settle(self) -> bool:
         """The end of every claim by a peer: no ghosts, then wake.
@@ -197,12 +191,12 @@ class Returned(Waiter):
 class WaitQueue:
     """First come, first served, with removal from the middle in O(1).
 
-    All methods but ``drop`` and ``withdraw`` want ``lock`` held, or the key.
+    All methods but ``drop`` want ``lock`` held, or the key.
     """
 
     __slots__ = ("head", "key", "lock", "tail")
 
-    def __init__(self, lock: Lock, key: list[bool] | None = None) -> None:
+    def __init__(self, lock: Lock, key: Key | None = None) -> None:
         self.head: Node | None = None
         self.tail: Node | None = None
         self.lock = lock
@@ -265,37 +259,33 @@ class WaitQueue:
             after.prev = before
         node.prev = node.next = node.queue = None
 
-    def drop(self, node: Node) -> None:
-        """Unlink a node, if it has not been; takes the key, or else the lock, itself.
+    def drop(self, node: Node) -> bool:
+        """Unlink a node, unless a peer has claimed it; takes the key or the lock itself.
 
-        Only for the quick paths: an interrupt would lose the key.
+        False if the node was not there any more.
         """
         key = self.key
         if key is not None:
             try:
-                free = key.pop()
+                del key[1]
             except IndexError:
                 pass
             else:
-                if free and node.queue is self:
-                    self.remove(node)
-                key.append(free)
-                if free:
-                    return
+                try:
+                    if key[0]:
+                        if node.queue is not self:
+                            return False
+                        self.remove(node)
+                        return True
+                finally:
+                    key.append(None)
         with self.lock:
             bar(key)
-            if node.queue is self:
-                self.remove(node)
-
-    def withdraw(self, waiter: Waiter) -> bool:
-        """Unlink a waiter, if it has not been claimed; takes the lock itself."""
-        with self.lock:
-            bar(self.key)
             # it may have been claimed while we waited for the lock
-            if waiter.queue is not self:
+            if node.queue is not self:
                 return False
-            self.remove(waiter)
-        return True
+            self.remove(node)
+            return True
 
     def __iter__(self) -> Iterator[Node]:
         node = self.head

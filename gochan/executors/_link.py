@@ -27,7 +27,7 @@ from anyio import BrokenWorkerProcess
 
 from .. import _backends
 from .._backends import _thread
-from .._waiter import Waiter, WaitQueue
+from .._waiter import Node, Waiter, WaitQueue
 from . import _home
 from ._pickling import NOTHING, Packed, arriving, pack, unpack
 from ._protocol import (
@@ -82,14 +82,14 @@ class _Asked(WaitQueue):
         super().__init__(link.lock)
         self.link = link
 
-    def withdraw(self, waiter: Waiter) -> bool:
+    def drop(self, node: Node) -> bool:
         """Ask for an answer now. The waiter has to wait for it: never True."""
         with self.lock:
-            if waiter.queue is not self:
+            if node.queue is not self:
                 return False
             # once is enough
-            waiter.queue = None
-        self.link.withdraw(waiter.case)
+            node.queue = None
+        self.link.withdraw(node.case)
         return False
 
 
