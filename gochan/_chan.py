@@ -310,17 +310,27 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
             RuntimeError: this thread runs an event loop: write
                 ``await ch.send(v)``.
         """
-        _thread.check_call("ch.blocking_send(v)", "await ch.send(v)", timeout)
-        with self._lock:
-            bar(self._key)
-            # the usual case: room in the buffer
-            if (
-                self._receivers.head is None
-                and len(self._buf) < self._room
-                and _instrument.active is None
-            ):
-                self._buf.append(value)
-                return
+        if timeout is not None or not _thread.plain():
+            _thread.check_call("ch.blocking_send(v)", "await ch.send(v)", timeout)
+        key = self._key
+        try:
+            del key[1]
+        except IndexError:
+            # another thread is at it
+            pass
+        else:
+            try:
+                # the usual case: room in the buffer
+                if (
+                    len(self._buf) < self._room
+                    and key[0]
+                    and self._receivers.head is None
+                    and _instrument.active is None
+                ):
+                    self._buf.append(value)
+                    return
+            finally:
+                key.append(None)
         while True:
             waiter = None
             with self._lock:
@@ -329,6 +339,7 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
                 if peer is BLOCKED:
                     waiter = _thread.waiter(value)
                     self._park(waiter, self._senders, "chan send")
+                unbar(self._key)
             if waiter is not None:
                 break
             if peer is None or peer.settle():
@@ -353,12 +364,26 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
             RuntimeError: this thread runs an event loop: write
                 ``await ch.recv()``.
         """
-        _thread.check_call("ch.blocking_recv()", "await ch.recv()", timeout)
-        with self._lock:
-            bar(self._key)
-            # the usual case: a value in the buffer
-            if self._buf and self._senders.head is None and _instrument.active is None:
-                return self._buf.popleft()
+        if timeout is not None or not _thread.plain():
+            _thread.check_call("ch.blocking_recv()", "await ch.recv()", timeout)
+        key = self._key
+        try:
+            del key[1]
+        except IndexError:
+            # another thread is at it
+            pass
+        else:
+            try:
+                # the usual case: a value in the buffer
+                if (
+                    self._buf
+                    and key[0]
+                    and self._senders.head is None
+                    and _instrument.active is None
+                ):
+                    return self._buf.popleft()
+            finally:
+                key.append(None)
         value, ok = self.blocking_recv_ok(timeout)
         if not ok:
             raise ChanClosed(self)
@@ -370,7 +395,8 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
         self, timeout: float | None = None
     ) -> tuple[T, Literal[True]] | tuple[None, Literal[False]]:
         """:meth:`recv_ok` for threads; ``timeout`` and errors as ``blocking_recv``."""
-        _thread.check_call("ch.blocking_recv()", "await ch.recv()", timeout)
+        if timeout is not None or not _thread.plain():
+            _thread.check_call("ch.blocking_recv()", "await ch.recv()", timeout)
         waiter = None
         with self._lock:
             bar(self._key)
@@ -378,6 +404,7 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
             if peer is BLOCKED:
                 waiter = _thread.waiter()
                 self._park(waiter, self._receivers, "chan receive")
+            unbar(self._key)
         if waiter is not None:
             if not waiter.park_thread(timeout):
                 raise TimeoutError(f"no sender within {timeout} seconds on {self!r}")
@@ -396,6 +423,25 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
             WouldBlock: no receiver waits and the buffer is full.
             SendOnClosed: the channel is closed.
         """
+        key = self._key
+        try:
+            del key[1]
+        except IndexError:
+            # another thread is at it
+            pass
+        else:
+            try:
+                # the usual case: room in the buffer
+                if (
+                    len(self._buf) < self._room
+                    and key[0]
+                    and self._receivers.head is None
+                    and _instrument.active is None
+                ):
+                    self._buf.append(value)
+                    return
+            finally:
+                key.append(None)
         while True:
             with self._lock:
                 bar(self._key)
@@ -414,6 +460,24 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
             WouldBlock: there is no value and no sender waits.
             ChanClosed: the channel is closed and drained.
         """
+        key = self._key
+        try:
+            del key[1]
+        except IndexError:
+            # another thread is at it
+            pass
+        else:
+            try:
+                # the usual case: a value in the buffer
+                if (
+                    self._buf
+                    and key[0]
+                    and self._senders.head is None
+                    and _instrument.active is None
+                ):
+                    return self._buf.popleft()
+            finally:
+                key.append(None)
         with self._lock:
             bar(self._key)
             value, ok, peer = self._try_recv()

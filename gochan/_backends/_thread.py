@@ -17,7 +17,7 @@ from .._waiter import Waiter as BaseWaiter
 from . import _fiber
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Hashable
+    from collections.abc import Callable, Generator, Hashable
     from threading import Lock
 
     from . import AsyncWaiter
@@ -28,6 +28,7 @@ __all__ = (
     "check_call",
     "firm_waiter",
     "loop_runs",
+    "plain",
     "shielded",
     "waiter",
 )
@@ -199,9 +200,32 @@ class _SeatWaiter(Waiter):
             self.wake()
 
 
+def _running_loop() -> object:
+    """asyncio's function of that name, if asyncio is loaded; takes its place then."""
+    global running_loop
+    found: Callable[[], object] | None
+    found = getattr(modules.get("asyncio"), "_get_running_loop", None)
+    if found is None:
+        return None
+    running_loop = found
+    return found()
+
+
+# The asyncio loop that runs on this thread, or None.
+running_loop: Callable[[], object] = _running_loop
+
+
 def loop_runs() -> bool:
     """Whether an event loop runs on this thread."""
     return _backends.running_loop() is not None
+
+
+def plain() -> bool:
+    """Whether nothing stands in the way of a blocking call here: the usual case.
+
+    If not, :func:`check_call` tells.
+    """
+    return running_loop() is None and "trio" not in modules and not _cancelled
 
 
 def waiter(value: Any = None) -> Waiter | AsyncWaiter:
