@@ -13,6 +13,7 @@ than the rest.
 
 from __future__ import annotations
 
+from sys import modules
 from typing import Any, Literal, TypeVar, cast
 
 from . import _backends, _instrument
@@ -310,7 +311,12 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
             RuntimeError: this thread runs an event loop: write
                 ``await ch.send(v)``.
         """
-        if timeout is not None or not _thread.plain():
+        if (
+            timeout is not None
+            or "trio" in modules
+            or ("asyncio" in modules and _thread.running_loop() is not None)
+            or _thread.cancelled
+        ):
             _thread.check_call("ch.blocking_send(v)", "await ch.send(v)", timeout)
         key = self._key
         try:
@@ -364,7 +370,12 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
             RuntimeError: this thread runs an event loop: write
                 ``await ch.recv()``.
         """
-        if timeout is not None or not _thread.plain():
+        if (
+            timeout is not None
+            or "trio" in modules
+            or ("asyncio" in modules and _thread.running_loop() is not None)
+            or _thread.cancelled
+        ):
             _thread.check_call("ch.blocking_recv()", "await ch.recv()", timeout)
         key = self._key
         try:
@@ -395,8 +406,7 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
         self, timeout: float | None = None
     ) -> tuple[T, Literal[True]] | tuple[None, Literal[False]]:
         """:meth:`recv_ok` for threads; ``timeout`` and errors as ``blocking_recv``."""
-        if timeout is not None or not _thread.plain():
-            _thread.check_call("ch.blocking_recv()", "await ch.recv()", timeout)
+        _thread.check_call("ch.blocking_recv()", "await ch.recv()", timeout)
         waiter = None
         with self._lock:
             bar(self._key)

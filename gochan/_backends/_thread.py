@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 __all__ = (
     "Seat",
     "Waiter",
+    "cancelled",
     "check_call",
     "firm_waiter",
     "loop_runs",
-    "plain",
     "shielded",
     "waiter",
 )
@@ -105,7 +105,7 @@ class Seat:
         _seats[ident] = self
         with self.lock:
             if self.cancelled is not None:
-                _cancelled.add(ident)
+                cancelled.add(ident)
 
     def leave(self) -> None:
         """It has run to its end."""
@@ -114,7 +114,7 @@ class Seat:
         self.party = None
         with self.lock:
             self.ident = 0
-            _cancelled.discard(ident)
+            cancelled.discard(ident)
         outer = self.outer
         if outer is None:
             del _seats[ident], _instrument.parties[ident]
@@ -124,7 +124,7 @@ class Seat:
             _instrument.parties[ident] = outer.party
             with outer.lock:
                 if outer.cancelled is not None:
-                    _cancelled.add(ident)
+                    cancelled.add(ident)
 
     def cancel(self, message: str) -> None:
         """Cancel the blocking calls from now on; from any thread."""
@@ -133,7 +133,7 @@ class Seat:
                 return
             self.cancelled = message
             if self.ident:
-                _cancelled.add(self.ident)
+                cancelled.add(self.ident)
             parked = None if self.shields else self.waiter
         if parked is not None:
             parked.cancel()
@@ -158,7 +158,7 @@ class Seat:
 # by thread
 _seats: dict[int, Seat] = {}
 # the threads of those that are cancelled: a blocking call tests that it is empty
-_cancelled: set[int] = set()
+cancelled: set[int] = set()
 
 
 class _SeatWaiter(Waiter):
@@ -220,14 +220,6 @@ def loop_runs() -> bool:
     return _backends.running_loop() is not None
 
 
-def plain() -> bool:
-    """Whether nothing stands in the way of a blocking call here: the usual case.
-
-    If not, :func:`check_call` tells.
-    """
-    return running_loop() is None and "trio" not in modules and not _cancelled
-
-
 def waiter(value: Any = None) -> Waiter | AsyncWaiter:
     """A waiter for whoever makes a blocking call here, with the value it sends."""
     if loop_runs():
@@ -267,8 +259,8 @@ def check_call(blocking: str, awaited: str, timeout: float | None) -> None:
             )
         _fiber.spend()
     elif (
-        _cancelled
-        and (ident := get_ident()) in _cancelled
+        cancelled
+        and (ident := get_ident()) in cancelled
         and (seat := _seats[ident]).due()
     ):
         raise seat.cancellation()
