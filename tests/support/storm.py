@@ -98,6 +98,10 @@ class Storm:
                 ledger.got(channel.recv_nowait())
         except (gochan.WouldBlock, gochan.ChanClosed, gochan.SendOnClosed):
             pass
+        self.look()
+
+    def look(self) -> None:
+        """See that the channels' invariants hold, in the middle of everything."""
         for each in self.channels:
             each._check()
 
