@@ -245,22 +245,20 @@ def elsewhere(table: Sequence[Case]) -> Any:
     Raises:
         ValueError: they are not all in the same one.
     """
-    first: Case | None = None
-    for case in table:
-        target = case._target
-        if target is None:
-            # ready nowhere
-            continue
-        if first is None:
-            first = case
-        assert first._target is not None
-        if target._elsewhere is not first._target._elsewhere:
+    # without those that are ready nowhere
+    known = [(case, case._target) for case in table if case._target is not None]
+    if not known:
+        return None
+    first, other = known[0][0], known[0][1]._elsewhere
+    for case, target in known:
+        if target._elsewhere is not other:
+            what = "a select is done in one process"
             raise ValueError(
-                f"a select is done in one process, and {first!r} and {case!r} are in "
-                "two: receive from them in goroutines of their own, which send to one "
-                "channel here, and receive from that"
+                f"{what}, and {first!r} and {case!r} are in two: receive from them in "
+                "goroutines of their own, which send to one channel here, and receive "
+                "from that"
             )
-    return None if first is None else first._target._elsewhere
+    return other
 
 
 def as_case(thing: object) -> Case:

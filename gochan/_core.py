@@ -32,6 +32,7 @@ from _thread import allocate_lock
 from collections import deque
 from dataclasses import dataclass
 from typing import (
+    TYPE_CHECKING,
     Any,
     ClassVar,
     Final,

@@ -348,7 +348,7 @@ async def select(*cases: Selectable[Case] | None, biased: bool = False) -> Case:
             if type(case) not in KINDS:
                 break
             case.index = index
-            index += 1
+            index += 1  # noqa: SIM113  # enumerate() costs more
         else:
             if index and not biased:
                 # the usual case: a buffer is ready at the first case that we try

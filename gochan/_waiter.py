@@ -40,10 +40,10 @@ __all__ = ("Key", "Node", "Returned", "WaitQueue", "Waiter", "bar", "unbar")
 # has the channel to itself until it puts it back, if they may. It waits for nobody: on
 # IndexError somebody else has it, and the lock is the way. Who has the lock bars them.
 #
-# Either of the two alone: a quick path looks at ``key[0]`` after it has taken the second
-# element, and bar() looks for that after it has cleared ``key[0]``. Each of these is one
-# instruction and atomic on every build; and no signal is handled after a ``del`` before
-# the next call, so that none comes between it and a ``try`` that follows.
+# Either of the two alone: a quick path looks at ``key[0]`` after it has taken the
+# second element, and bar() looks for that after it has cleared ``key[0]``. Each of
+# these is one instruction and atomic on every build; and no signal is handled after
+# a ``del`` before the next call, so that none comes between it and a ``try``.
 Key: TypeAlias = "list[bool | None]"
 
 
@@ -111,7 +111,7 @@ class Waiter(Node):
         # who waits; known only while an instrument is installed
         self.party: Hashable = None
 
-    def for_select(self, *, again: bool = False) -> None:
+    def for_select(self, *, again: bool = False) -> None:  # noqa: ARG002  # backends do
         """Make this the waiter of a select: claimed by token, with many nodes.
 
         Args:
@@ -260,7 +260,7 @@ class WaitQueue:
         node.prev = node.next = node.queue = None
 
     def drop(self, node: Node) -> bool:
-        """Unlink a node, unless a peer has claimed it; takes the key or the lock itself.
+        """Unlink a node, unless a peer has claimed it; takes key or lock itself.
 
         False if the node was not there any more.
         """

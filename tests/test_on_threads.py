@@ -35,7 +35,7 @@ def _census() -> Iterator[None]:
     ]
     assert left == []
     assert _thread._seats == {}
-    assert _thread._cancelled == set()
+    assert _thread.cancelled == set()
 
 
 def wait(ch: Chan[int]) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from _thread import TIMEOUT_MAX, allocate_lock, get_ident
 from contextlib import contextmanager
+from sys import modules
 from typing import TYPE_CHECKING, Any
 
 from .. import _backends, _instrument

@@ -14,7 +14,6 @@ from trio.lowlevel import (
     current_task,
     current_trio_token,
     in_trio_task,
-    wait_task_rescheduled,
 )
 
 from .. import _backends, _budget

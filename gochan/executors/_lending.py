@@ -212,8 +212,7 @@ def _admit(channel: Chan[Any], woken: list[Waiter]) -> None:
         peer.ok = True
         peer.case = node.case
         if (seen := _instrument.active) is not None:
-            with _instrument.acting(peer.party):
-                _edges.put(seen, channel)
+            _edges.put(seen, channel, peer.party)
             seen.goroutine_woken(peer.party)
         channel._buf.append(node.value)
         woken.append(peer)

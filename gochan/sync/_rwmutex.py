@@ -263,9 +263,7 @@ class RWMutex(Locker):
     # With ``_guard`` held
 
     def _nobody_waits(self) -> bool:
-        return (
-            self._waiting_writers.head is None and self._waiting_readers.head is None
-        )
+        return self._waiting_writers.head is None and self._waiting_readers.head is None
 
     def _try(self, how: str) -> bool:
         """Go in if nobody is in the way."""
