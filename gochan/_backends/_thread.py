@@ -43,9 +43,15 @@ class Waiter(BaseWaiter):
     lock: Lock
 
     def __init__(self, value: Any = None) -> None:
-        super().__init__(value)
-        self.lock = allocate_lock()
-        self.lock.acquire()
+        # super().__init__(value), in place
+        self.prev = self.next = self.queue = self.waiter = self.token = None
+        self.value = value
+        self.case = 0
+        self.ok = False
+        self.nodes = None
+        self.party = None
+        self.lock = lock = allocate_lock()
+        lock.acquire()
 
     def wake(self) -> bool:
         self.lock.release()
