@@ -13,8 +13,8 @@ arrive in order, before anything else that it does on the link. If anybody else 
 no room, the loan is recalled: who parks gets the slots that were not used as soon as
 the other side has answered. Only who does not wait (``send_nowait``, a select with a
 default) may be told once that there is no room, though a slot is merely set aside. So
-loans are small (at most half of the room that there is), and only for senders that
-have just sent several values in a row.
+loans are for larger buffers, for at most three quarters of the room that there is, and
+for links that have sent several values since somebody else wanted room.
 
 If a channel is closed while values are on their way, which is a race in the program,
 their sends have returned: the goroutine that sent them fails with SendOnClosed later,
@@ -46,6 +46,8 @@ __all__ = ("ROW", "forfeit", "lend", "returned", "sent")
 
 # So many values in a row are answered before slots are lent.
 ROW: Final = 2
+# No smaller buffer lends slots.
+_LEAST: Final = 8
 # So many slots at most: enough that the answers cost nothing.
 _MOST: Final = 64
 
@@ -109,10 +111,12 @@ def _loans_of(channel: Chan[Any]) -> _Loans:
 
 def lend(channel: Chan[Any], link: Link, number: int) -> None:
     """Lend ``link`` some slots, if there is room for that. With the lock held."""
-    slots = min(_MOST, (channel._limit - len(channel._buf)) // 2)
+    slots = min(_MOST, (channel._limit - len(channel._buf)) * 3 // 4)
     if (
-        # so few are not worth a message
-        slots < max(1, channel._size // 8)
+        # so few are not worth a message, and others may count on them
+        slots < 1
+        or slots < channel._size // 16
+        or 0 < channel._size < _LEAST
         or channel._senders.head is not None
         or channel._closed
         or channel._lossy is not None

@@ -379,7 +379,7 @@ class Link:
             elif kind in (LEND, RECALL):
                 self._lent(kind, target, request)
             elif kind == RETURNED:
-                serve.returned(serve.thing(target), request)
+                serve.returned(target, serve.thing(target), request)
             elif kind == BYE:
                 self._bye = True
                 return
@@ -436,7 +436,7 @@ class Link:
                 return
             del self.granted[number]
         assert self.serve is not None
-        self.serve.returned(entry[0], None)
+        self.serve.returned(number, entry[0], None)
 
     def _end(self) -> None:
         serve = self.serve

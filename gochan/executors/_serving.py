@@ -133,7 +133,7 @@ class Server:
         self.run: Callable[[int, bytes, Sequence[bytearray]], None] | None = None
         self.stop: Callable[[int, str], None] | None = None
         self.relays: dict[int, _Relay] = {}
-        # of channels that may be lent slots: sends in a row that did not wait
+        # by channel: how many sends were answered since somebody else wanted room
         self._rows: dict[int, int] = {}
 
     # Requests
@@ -194,7 +194,6 @@ class Server:
                 except SendOnClosed:
                     break
                 if peer is BLOCKED:
-                    self._rows[number] = 0
                     if wait:
                         parked = self._parks(request, self._sent, value)
                         channel._park(parked, channel._senders, "chan send")
@@ -241,8 +240,9 @@ class Server:
         else:
             _log.error("a send by %s fails: %r", self.link.peer, error)
 
-    def returned(self, thing: Any, slots: int | None) -> None:
+    def returned(self, number: int, thing: Any, slots: int | None) -> None:
         """The other side will not send so much more without asking, or nothing."""
+        self._rows.pop(number, None)
         if isinstance(thing, Core) and _home.origin(thing) is None:
             _lending.returned(thing, self.link, slots)
 
@@ -380,7 +380,7 @@ class Server:
         for undo, _ in reversed(unacked):
             undo()
         for thing in things:
-            self.returned(thing, None)
+            self.returned(0, thing, None)
 
     # Answers
 
