@@ -336,7 +336,7 @@ async def select(*cases: Selectable[Case] | None, biased: bool = False) -> Case:
     Raises:
         SendOnClosed: a send on a closed channel was chosen.
         TypeError: an argument cannot be selected on.
-        ValueError: the channels are in more than one process.
+        ValueError: the channels are in more than one other process.
     """
     drawn = -1
     left = budget.left
@@ -450,7 +450,7 @@ def select_nowait(*cases: Selectable[Case] | None, biased: bool = False) -> Case
     Raises:
         SendOnClosed: a send on a closed channel was chosen.
         TypeError: an argument cannot be selected on.
-        ValueError: the channels are in more than one process.
+        ValueError: the channels are in more than one other process.
     """
     table = _table(cases)
     if (other := elsewhere(table)) is not None:
@@ -524,7 +524,7 @@ def blocking_select(
         TimeoutError: no case was ready in time; nothing has changed.
         TypeError: an argument cannot be selected on.
         ValueError: ``timeout`` is negative, or the channels are in more than one
-            process.
+            other process.
         RuntimeError: this thread runs an event loop: write ``await select(...)``.
     """
     _thread.check_call("blocking_select(...)", "await select(...)", timeout)

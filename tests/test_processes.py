@@ -517,19 +517,104 @@ async def test_select_waits(pool: Any, how: str) -> None:
     assert b.stats() == Chan[int]().stats()
 
 
-async def test_a_select_is_done_in_one_process(pool: Any) -> None:
-    ch = Chan[int](1)
-    kind, text, _ = await call(there.select_mixed, ch, on=pool)
-    assert kind is ValueError
-    assert text.startswith("a select is done in one process, and recv(<Chan[int] ")
-    made = await call(there.make_channel, 1, on=pool)
-    # whichever is ready
-    with pytest.raises(ValueError, match="a select is done in one process"):
-        await select(recv(ch), recv(made))
+@pytest.mark.parametrize("form", ["uniform", "biased", "nowait"])
+async def test_a_select_over_two_processes(pool: Any, form: str) -> None:
+    told = Chan[Any]()
+
+    async def choose(ch: Chan[Any], *own: Any) -> Any:
+        return await call(there.aselect_with_own, form, ch, own, told, on=pool)
+
+    ch = Chan[int](2)
+    assert await choose(ch, None, 5) == ((2, True, 5), [0, 0])
     ch.send_nowait(1)
-    with pytest.raises(ValueError, match="a select is done in one process"):
-        await select(recv(ch), recv(made))
-    assert len(made) == len(ch) == 1
+    assert await choose(ch, None, None) == ((0, True, 1), [0, 0])
+    # both are ready: exactly one is done
+    seen: set[Any] = set()
+    for _ in range(30):
+        while len(ch) < 2:
+            ch.send_nowait(2)
+        chosen, left = await choose(ch, 3)
+        seen.add(chosen[0])
+        assert (len(ch), left) == ((1, [1]) if chosen[0] == 0 else (2, [0]))
+    assert seen == ({0, 1} if form == "uniform" else {0})
+
+
+@pytest.mark.parametrize("side", ["there", "here"])
+async def test_a_select_over_two_processes_waits(pool: Any, side: str) -> None:
+    ch, told = Chan[int](), Chan[str]()
+    async with scope():
+        if side == "here":
+            g = go_(there.aselect_with_own, "later", ch, [None], told, on=pool)
+            assert await told.recv() == "waiting"
+            assert await g == ((1, True, "later"), [0])
+        else:
+            g = go_(there.aselect_with_own, "uniform", ch, [None], told, on=pool)
+            await ch.send(4)
+            assert await g == ((0, True, 4), [0])
+    # no ghosts
+    assert ch.stats() == Chan[int]().stats()
+
+
+async def test_a_blocking_select_over_two_processes(pool: Any) -> None:
+    ch = Chan[int](1)
+    for timeout in (0, 0.03):
+        error = await error_of(there.select_with_own, ch, timeout, on=pool)
+        assert isinstance(error, TimeoutError)
+    async with scope():
+        g = go_(there.select_with_own, ch, 30, on=pool)
+        await eventually(lambda: ch.stats().waiting_receivers)
+        await ch.send(1)
+        assert await g == (0, True, 1)
+        g = go_(there.select_with_own, ch, None, on=pool)
+        await eventually(lambda: ch.stats().waiting_receivers)
+        g.cancel()
+        with pytest.raises(GoroutineCancelled):
+            await g
+    assert ch.stats().waiting_receivers == 0
+
+
+async def test_a_select_over_two_processes_is_cancelled(pool: Any) -> None:
+    made = await call(there.make_channel, 0, on=pool)
+    near = Chan[int]()
+    async with scope():
+        g = go(_select, recv(made), recv(near))
+        await eventually(lambda: made.stats().waiting_receivers)
+        g.cancel()
+        with pytest.raises(GoroutineCancelled):
+            await g
+        assert made.stats().waiting_receivers == near.stats().waiting_receivers == 0
+        # a value that comes at the same time is received, or still there
+        for _ in range(20):
+            g = go(_select, recv(made), recv(near))
+            await eventually(lambda: made.stats().waiting_receivers)
+            go(near.send, 1)
+            g.cancel()
+            try:
+                await g
+            except GoroutineCancelled:
+                assert await near.recv() == 1
+
+
+async def _select(*cases: Any) -> Any:
+    return await select(*cases)
+
+
+async def test_two_selects_that_both_look_elsewhere_meet(pool: Any) -> None:
+    ch = Chan[int]()
+    assert await call(there.meet, ch, 5, on=pool) == [*range(5)]
+    assert ch.stats() == Chan[int]().stats()
+
+
+async def test_not_over_two_other_processes(pool: Any) -> None:
+    ch = Chan[int](1)
+    async with scope():
+        told, until = Chan[Chan[int]](), Chan[None]()
+        go(there.home_of, Chan[int](), told, until, on=pool)
+        made = await told.recv()
+        kind, text, _ = await go(there.select_two_homes, ch, made, on=pool)
+        until.close()
+    assert kind is ValueError
+    assert text.startswith("select waits for channels of one other process, not of two")
 
 
 async def test_select_on_channels_of_another_process(pool: Any) -> None:

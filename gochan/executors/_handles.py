@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast, final
 
-from anyio import WouldBlock
-
 from .. import _backends, _select
 from .._backends import _thread
 from .._budget import budget
 from .._chan import Chan
 from .._core import Core
-from .._errors import ChanClosed, CloseOfClosed, SendOnClosed
+from .._errors import ChanClosed, CloseOfClosed, SendOnClosed, WouldBlock
+from ._mixed import Mixed
 from ._protocol import (
     BLOCKS,
     CALL,
@@ -80,12 +79,14 @@ class Elsewhere:
     The cases go there and back as they are: their channels are at home there.
     """
 
-    __slots__ = ("link",)
+    __slots__ = ("link", "mixed")
 
     def __init__(self, link: Link) -> None:
         self.link = link
+        # the same, together with channels of this process
+        self.mixed = Mixed(self)
 
-    def _pack(self, table: Sequence[Case], biased: bool) -> Packed:
+    def pack(self, table: Sequence[Case], biased: bool) -> Packed:
         cases = [
             (case._sends, case._target, case._value if case._sends else None)
             for case in table
@@ -93,29 +94,33 @@ class Elsewhere:
         return self.link.pack((biased, cases), "")
 
     async def select(self, table: Sequence[Case], biased: bool) -> Case:
-        packed = self._pack(table, biased)
-        return self._finish(table, await self.link.asked(SELECT, 0, packed))
+        packed = self.pack(table, biased)
+        return self.finish(table, await self.link.asked(SELECT, 0, packed))
 
     def select_nowait(self, table: Sequence[Case], biased: bool) -> Case | None:
-        packed = self._pack(table, biased)
+        packed = self.pack(table, biased)
         answer = self.link.call(SELECT + NOWAIT, 0, packed)
-        return None if answer[0] == BLOCKS else self._finish(table, answer)
+        return None if answer[0] == BLOCKS else self.finish(table, answer)
 
     def blocking_select(
         self, table: Sequence[Case], biased: bool, timeout: float | None
     ) -> Case:
-        packed = self._pack(table, biased)
+        packed = self.pack(table, biased)
         kind = SELECT + NOWAIT if timeout == 0 else SELECT
         answer = self.link.blocking_asked(kind, 0, packed, timeout)
         if answer[0] in (WITHDRAWN, BLOCKS):
             raise TimeoutError(f"no case was ready within {timeout} seconds")
-        return self._finish(table, answer)
+        return self.finish(table, answer)
 
-    def _finish(self, table: Sequence[Case], answer: Answer) -> Case:
+    def finish(
+        self, table: Sequence[Case], answer: Answer, *, part: bool = False
+    ) -> Case:
+        """The case that has been chosen; ``part``: of a select that has others."""
         if answer[0] != CHOSEN:
             raise_error(answer)
         index, ok, value = answer[1]
-        return _select._finish(table[index], index, value, ok)
+        case = table[index]
+        return _select._finish(case, case.index if part else index, value, ok)
 
 
 @final

@@ -23,10 +23,9 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from anyio import BrokenWorkerProcess
-
 from .. import _backends
 from .._backends import _thread
+from .._errors import BrokenWorkerProcess
 from .._waiter import Node, Waiter, WaitQueue
 from . import _home
 from ._pickling import NOTHING, Packed, arriving, pack, unpack
@@ -179,8 +178,7 @@ class Link:
             except BaseException:
                 self.abandon(waiter)
                 raise
-            answer: Answer = waiter.value
-            waiter.value = None
+            answer = self.answer_of(waiter)
             if answer[0] != WITHDRAWN:
                 return answer
             # The cancellation that was the reason is raised here; unless it no longer
@@ -208,8 +206,7 @@ class Link:
             except BaseException:
                 self.abandon(waiter)
                 raise
-            answer: Answer = waiter.value
-            waiter.value = None
+            answer = self.answer_of(waiter)
             if answer[0] != WITHDRAWN:
                 return answer
             # as in asked()
@@ -237,7 +234,13 @@ class Link:
         except BaseException:
             self.abandon(waiter)
             raise
+        return self.answer_of(waiter)
+
+    @staticmethod
+    def answer_of(waiter: Waiter) -> Answer:
+        """What has been answered; once it has been woken."""
         answer: Answer = waiter.value
+        waiter.value = None
         return answer
 
     def withdraw(self, number: int, why: str = "") -> None:

@@ -344,10 +344,64 @@ async def aselect(cases: Sequence[tuple[Any, ...]], biased: bool) -> Any:
     return describe(await select(*table, biased=biased), table)
 
 
-def select_mixed(channel: Chan[int]) -> Any:
-    own = Chan[int](1)
-    own.send_nowait(1)
-    return outcome(select_nowait, recv(own), recv(channel))
+async def aselect_with_own(
+    form: str, channel: Chan[Any], own: Sequence[Any], told: SendChan[Any]
+) -> Any:
+    """Selects over a channel of elsewhere and ``len(own)`` channels of this process.
+
+    Each of those has a value in it if it is not None.
+    """
+    channels = [Chan[Any](1) for _ in own]
+    for ch, value in zip(channels, own, strict=True):
+        if value is not None:
+            ch.send_nowait(value)
+    cases: list[Any] = [recv(channel), *map(recv, channels)]
+    async with gochan.scope():
+        if form == "later":
+            # no value yet: it comes while we wait
+
+            async def later() -> None:
+                await told.send("waiting")
+                await channels[-1].send("later")
+
+            gochan.go(later)
+        chosen = (
+            select_nowait(*cases, biased=True)
+            if form == "nowait"
+            else await select(*cases, biased=form == "biased")
+        )
+    assert all(len(ch) <= 1 for ch in channels)
+    return describe(chosen, cases), [len(ch) for ch in channels]
+
+
+def select_with_own(channel: Chan[Any], timeout: float | None) -> Any:
+    own = Chan[int]()
+    cases = [recv(channel), recv(own), send(own, 1)]
+    return describe(blocking_select(*cases, timeout=timeout), cases)
+
+
+def select_two_homes(one: Chan[int], two: Chan[int]) -> Any:
+    return outcome(select_nowait, recv(one), recv(two))
+
+
+async def meet(far: Chan[int], number: int) -> list[int]:
+    """Two selects that meet here, while both wait for a channel elsewhere as well."""
+    own = Chan[int]()
+    met: list[int] = []
+
+    async def give() -> None:
+        for value in range(number):
+            await select(send(own, value), recv(far))
+
+    async def take() -> None:
+        for _ in range(number):
+            chosen = await select(recv(own), recv(far))
+            met.append(chosen.value)
+
+    async with gochan.scope():
+        gochan.go(give)
+        gochan.go(take)
+    return met
 
 
 # Cancellation
