@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .._ends import RecvChan
 
 __all__ = (
+    "NEAREST",
     "CancelContext",
     "Child",
     "DeadlineContext",
@@ -54,12 +55,12 @@ class Child(Protocol):
 
 
 # asked of a context for the nearest one of ours
-_NEAREST = object()
+NEAREST = object()
 
 
 def nearest(ctx: Context) -> CancelContext | None:
     """The context of ours that ends when ``ctx`` does, if there is one."""
-    found = ctx.value(_NEAREST)
+    found = ctx.value(NEAREST)
     if not isinstance(found, CancelContext):
         return None
     # somebody may have put another end in front of it
@@ -74,7 +75,7 @@ def cause(ctx: Context) -> BaseException | None:
     Source: Go's ``context.Cause``.
     """
     check(ctx)
-    found = ctx.value(_NEAREST)
+    found = ctx.value(NEAREST)
     if isinstance(found, CancelContext):
         if found.err() is not None:
             return found.why
@@ -218,7 +219,7 @@ class Uncancelled(_Derived):
         return None
 
     def value(self, key: object, /) -> Any:
-        return None if key is _NEAREST else self._parent.value(key)
+        return None if key is NEAREST else self._parent.value(key)
 
     def __repr__(self) -> str:
         return f"{self._parent!r}.WithoutCancel"
@@ -272,7 +273,7 @@ class CancelContext(_Derived):
             return self._error
 
     def value(self, key: object, /) -> Any:
-        return self if key is _NEAREST else self._parent.value(key)
+        return self if key is NEAREST else self._parent.value(key)
 
     @uninterrupted
     def adopt(self, child: Child) -> Callable[[], object]:

@@ -35,11 +35,12 @@ if TYPE_CHECKING:
 
     from .._cases import Case
     from .._core import ChanStats
+    from .._waiter import Waiter
     from ._link import Link
     from ._pickling import Packed
     from ._protocol import Answer
 
-__all__ = ("Handle", "handle_of")
+__all__ = ("Handle", "call", "handle_of")
 
 T = TypeVar("T")
 
@@ -70,6 +71,15 @@ def raise_error(answer: Answer) -> NoReturn:
     """Raise what the other side says was raised."""
     error, _ = answer[1]
     raise error
+
+
+def call(thing: Any, method: str, *args: Any) -> Any:
+    """Call a method of what ``thing`` is a handle to: one that never waits there."""
+    link: Link = thing._link
+    answer = link.call(CALL, thing._number, link.pack((method, *args), "args"))
+    if answer[0] == FAILED:
+        raise_error(answer)
+    return answer[1]
 
 
 @final
@@ -265,15 +275,16 @@ class Handle(Chan[T]):
         # not to be asked for what may have changed: reprs are for when things fail
         return f"<Chan {self.name!r} of {self._link.peer}>"
 
+    def _when_received(self, waiter: Waiter) -> None:
+        """Have a waiter woken with the answer to a receive."""
+        self._link.ask(waiter, RECV, self._number)
+
     def _call(self, method: str) -> Any:
-        packed = self._link.pack((method,))
-        kind, value = self._link.call(CALL, self._number, packed)
-        if kind == FAILED:
-            error = value[0]
-            if isinstance(error, CloseOfClosed):
-                error.channel = self
-            raise error
-        return value
+        try:
+            return call(self, method)
+        except CloseOfClosed as error:
+            error.channel = self
+            raise
 
     def _sent(self, answer: Answer) -> None:
         if answer[0] != DONE:

@@ -115,7 +115,8 @@ class Link:
         # handles by the number that the other side knows them by: a weak reference,
         # and how often the other side was told that we have it
         self.handles: dict[int, list[Any]] = {}
-        self.dropped: deque[int] = deque()
+        # numbers of handles, and waiters for answers that nobody wants any more
+        self.dropped: deque[int | Waiter] = deque()
         self.credits: dict[int, int] = {}
         self.serve: Server | None = None
         # called by the reader, without the lock: why the link is over
@@ -305,6 +306,9 @@ class Link:
         """Say which handles are gone. They were collected at any time, in any thread."""
         while self.dropped:
             number = self.dropped.popleft()
+            if isinstance(number, Waiter):
+                self.abandon(number)
+                continue
             with self.lock:
                 entry = self.handles.get(number)
                 # it may have come again

@@ -225,8 +225,7 @@ def _runs(
         return runs
     cases = [case for case in table if case._target is not None]
     return [
-        (far, list(run))
-        for far, run in groupby(cases, lambda case: _far(case._target))
+        (far, list(run)) for far, run in groupby(cases, lambda case: _far(case._target))
     ]
 
 

@@ -23,10 +23,13 @@ from gochan import (
     SendChan,
     WouldBlock,
     blocking_select,
+    context,
     recv,
     select,
     select_nowait,
     send,
+    sync,
+    time,
 )
 
 if TYPE_CHECKING:
@@ -671,3 +674,68 @@ def storm(
             pass
         if count % 8 == 0 and stop.closed:
             return count
+
+
+# Contexts and wait groups
+
+USER: context.Key[str] = context.Key("user")
+
+
+def look_at_context(ctx: context.Context, timeout: float) -> dict[str, Any]:
+    deadline = ctx.deadline()
+    return {
+        "left": None if deadline is None else deadline - time.now(),
+        "err": ctx.err(),
+        "user": ctx.value(USER),
+        "text": ctx.value("text"),
+        "missing": ctx.value("missing"),
+        "closed": outcome(ctx.done().blocking_recv_ok, timeout=timeout),
+        "cause": context.cause(ctx),
+    }
+
+
+def until_done(ctx: context.Context, told: SendChan[Any]) -> Any:
+    """Wait for its end, and see what one that is derived from it says."""
+    derived, _ = context.with_cancel(ctx)
+    told.blocking_send("ready")
+    ctx.done().blocking_recv_ok()
+    return ctx.err(), context.cause(ctx), derived.err(), context.cause(derived)
+
+
+async def auntil_done(ctx: context.Context, told: SendChan[Any]) -> Any:
+    with ctx.scope():
+        await told.send("ready")
+        await Chan[None]().recv()
+    own = Chan[int]()
+    chosen = await select(ctx, recv(own))
+    return ctx.err(), chosen.ok
+
+
+def pass_on(ctx: context.Context, sink: SendChan[Any]) -> None:
+    sink.blocking_send(ctx)
+
+
+async def await_group(wg: sync.WaitGroup, told: SendChan[Any]) -> str:
+    await told.send(repr(wg))
+    await wg.wait()
+    chosen = await select(wg, Chan[int]())
+    return "waited" if not chosen.ok else "?"
+
+
+def be_done(wg: sync.WaitGroup, number: int) -> Any:
+    wg.add(1)
+    for _ in range(number + 1):
+        wg.done()
+    return outcome(wg.blocking_wait, timeout=0.01), outcome(wg.done)
+
+
+async def go_in_group(wg: sync.WaitGroup, ch: SendChan[int]) -> None:
+    async with gochan.scope():
+        wg.go(ch.send, 1)
+        wg.go(ch.send, 2)
+
+
+async def make_context(sink: SendChan[Any]) -> None:
+    ctx, _ = context.with_cancel(context.background())
+    kept.append(ctx)
+    await sink.send(context.with_value(ctx, "pid", os.getpid()))
