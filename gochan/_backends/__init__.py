@@ -173,9 +173,9 @@ class Clock(Protocol):
 
 
 class Sleep(Protocol):
-    """A loop that may fall asleep for ever: of the run in which it was made.
+    """A loop that may fall asleep for ever: the one that runs where it is made.
 
-    All is done on the loop's thread, and while the loop is about to sleep.
+    It is looked at from its own thread, when it is about to sleep.
     """
 
     def watch(self, ask: Callable[[], float | None]) -> None:
@@ -215,6 +215,13 @@ class Sleep(Protocol):
         Args:
             thread: its ident.
             last: its innermost frame.
+        """
+        ...
+
+    def other(self, last: FrameType) -> Sleep | None:
+        """Another loop, if its thread, with this innermost frame, sleeps for ever.
+
+        That is as this one would now. It can be looked at as long as it does.
         """
         ...
 
