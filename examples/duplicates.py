@@ -137,7 +137,7 @@ def make_files(folder: Path, files: int, size: int) -> None:
     luck = random.Random(1)
     content = b""
     for number in range(files):
-        if number % 5 != 4:
+        if (number + 1) % 5:
             content = luck.randbytes(size)
         (folder / f"{number:03}.bin").write_bytes(content)
 

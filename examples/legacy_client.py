@@ -216,4 +216,6 @@ if __name__ == "__main__":
     given = parser.parse_args()
     if min(given.clients, given.requests) < 1:
         parser.error("--clients and --requests must be at least 1")
-    gochan.run(main, given.clients, given.requests, given.latency, backend=given.backend)
+    gochan.run(
+        main, given.clients, given.requests, given.latency, backend=given.backend
+    )

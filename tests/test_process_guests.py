@@ -166,17 +166,17 @@ async def test_a_process_dies() -> None:
 
 async def test_a_value_comes_back_from_there() -> None:
     ch = Chan[int](1)
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor:
-        with pytest.raises(ExceptionGroup):
-            async with scope():
-                started = Chan[int](1)
-                go_(there.then, started, there.receive, ch, 1, on=executor)
-                pid = await started.recv()
-                await eventually(lambda: ch.stats().waiting_receivers)
-                await stop(pid)
-                await ch.send(1)
-                os.kill(pid, signal.SIGKILL)
-                await Chan[None]().recv()
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn) as executor, pytest.raises(ExceptionGroup):
+        async with scope():
+            started = Chan[int](1)
+            go_(there.then, started, there.receive, ch, 1, on=executor)
+            pid = await started.recv()
+            await eventually(lambda: ch.stats().waiting_receivers)
+            await stop(pid)
+            await ch.send(1)
+            os.kill(pid, signal.SIGKILL)
+            await Chan[None]().recv()
     assert ch.recv_nowait() == 1
 
 

@@ -362,7 +362,7 @@ async def test_large_values_ask(pool: Any) -> None:
 
 
 async def test_what_waits_there_is_not_what_was_sent_here(pool: Any) -> None:
-    """Who receives while values are lent, and who waits to send, are served in order."""
+    """Who receives while values are lent, and who waits to send: in order."""
     ch = Chan[int](8)
     async with scope():
         g = go(there.send_all, ch, [*range(100)], on=pool)

@@ -240,7 +240,8 @@ async def test_what_cannot_be_pickled_is_named(pool: Any) -> None:
         with pytest.raises(TypeError) as caught:
             go(there.same, config, on=pool)
         assert str(caught.value) == (
-            "args[0].extra['deep'][0].config['lock']: cannot pickle '_thread.lock' object"
+            "args[0].extra['deep'][0].config['lock']: "
+            "cannot pickle '_thread.lock' object"
         )
         with pytest.raises(TypeError, match="^fn: ") as caught:
             go(lambda: 1, on=pool)
@@ -781,7 +782,8 @@ def test_importing_gochan_loads_nothing_for_processes() -> None:
 
     program = (
         "import gochan, sys; gochan.executors.processes(2);"
-        "print([n for n in sys.modules if n in ('multiprocessing', 'socket', 'pickle')])"
+        "names = 'multiprocessing', 'socket', 'pickle';"
+        "print([n for n in sys.modules if n in names])"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True

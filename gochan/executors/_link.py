@@ -303,7 +303,7 @@ class Link:
                     entry[1] += 1
 
     def _release(self) -> None:
-        """Say which handles are gone. They were collected at any time, in any thread."""
+        """Say which handles are gone: collected at any time, in any thread."""
         while self.dropped:
             number = self.dropped.popleft()
             if isinstance(number, Waiter):

@@ -108,7 +108,7 @@ def _blame(
                     pickle.dumps(part, 5)
                 except Exception as reason:
                     return _blame(part, path + where, reason, above)
-    except Exception:
+    except Exception:  # noqa: S110  # what is raised is looked at below
         # its own __reduce__ raises: that is the reason
         pass
     return path, error
@@ -134,10 +134,10 @@ def _parts(value: Any) -> Iterator[tuple[str, object]]:
     elif not isinstance(value, type):
         reduced = value.__reduce_ex__(5)
         if isinstance(reduced, tuple):
-            yield from _state(value, reduced)  # pyright: ignore[reportUnknownArgumentType]
+            yield from _state(reduced)  # pyright: ignore[reportUnknownArgumentType]
 
 
-def _state(value: object, reduced: tuple[Any, ...]) -> Iterator[tuple[str, object]]:
+def _state(reduced: tuple[Any, ...]) -> Iterator[tuple[str, object]]:
     state = reduced[2] if len(reduced) > 2 else None
     # attributes, and those in slots
     for attributes in state if isinstance(state, tuple) else (state,):  # pyright: ignore[reportUnknownVariableType]

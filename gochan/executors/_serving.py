@@ -506,7 +506,7 @@ def failure(error: BaseException, text: str | None = None) -> tuple[BaseExceptio
         text = "".join(traceback.format_exception(error))
     try:
         # one that wants other arguments than it hands on cannot be made again
-        pickle.loads(pickle.dumps(error, 5))  # noqa: S301  # what we have made
+        pickle.loads(pickle.dumps(error, 5))  # what we have made
     except Exception as reason:  # whatever its own methods raise
         stand_in = RuntimeError(f"{type(error).__qualname__}: {error}")
         stand_in.add_note(f"{type(error).__qualname__} cannot be pickled: {reason}")

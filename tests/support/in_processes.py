@@ -7,7 +7,6 @@ import random
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -33,7 +32,7 @@ from gochan import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ("Config", "Locked", "NeedsTwo", "OnlyHere", "Unpicklable")
 
