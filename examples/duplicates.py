@@ -180,11 +180,12 @@ if __name__ == "__main__":
     if given.workers < 1:
         parser.error("--workers must be at least 1")
     with ExitStack() as stack:
-        if given.folder is None:
-            made = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            make_files(made, given.files, given.size)
+        folder: Path | None = given.folder
+        if folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            make_files(folder, given.files, given.size)
         try:
-            gochan.run(main, given.folder or made, given.workers, backend=given.backend)
+            gochan.run(main, folder, given.workers, backend=given.backend)
         except* OSError as errors:
             say(f"duplicates: {errors.exceptions[0]}")
             sys.exit(1)

@@ -56,10 +56,7 @@ class Reader(io.RawIOBase):
     def readinto(self, buffer: Any, /) -> int:
         """Wait for bytes: this is where the fiber parks."""
         if not self.rest:
-            part, ok = self.source.blocking_recv_ok()
-            if not ok:
-                return 0
-            self.rest = part
+            self.rest = self.source.blocking_recv_ok()[0] or b""
         size = min(len(buffer), len(self.rest))
         buffer[:size], self.rest = self.rest[:size], self.rest[size:]
         return size

@@ -102,7 +102,7 @@ class RecvCase(Case, Generic[T_co]):
         self._target = target = _target(channel, RecvChan, "recv(ch)")
         if target is not None and target._elsewhere is not None:
             # not one of KINDS
-            self.__class__ = _RecvElsewhere
+            self.__class__ = _RecvElsewhere  # pyright: ignore[reportAttributeAccessIssue]
         self._channel = channel
         self._sends = False
         self._value = _NOT_CHOSEN
@@ -156,7 +156,7 @@ class SendCase(Case, Generic[T]):
         self._target = target = _target(channel, SendChan, "send(ch, value)")
         if target is not None and target._elsewhere is not None:
             # not one of KINDS
-            self.__class__ = _SendElsewhere
+            self.__class__ = _SendElsewhere  # pyright: ignore[reportAttributeAccessIssue]
         self._channel = channel
         self._sends = True
         self._value = value

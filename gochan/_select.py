@@ -103,9 +103,6 @@ def _at_once(cases: tuple[Any, ...], biased: bool, drawn: int) -> Any:
                     or channel._loans is not None
                 ):
                     ready.append(index)
-                elif channel._loans is not None:
-                    # there may be room that nobody uses
-                    return None
             elif channel._buf or channel._senders.head is not None or channel._closed:
                 ready.append(index)
         if not ready:
@@ -388,8 +385,8 @@ async def select(*cases: Selectable[Case] | None, biased: bool = False) -> Case:
                 if type(done) in KINDS:
                     return done  # type: ignore[no-any-return]
                 await done.park()
-                case = cases[done.case]
-                return _finish(case, done.case, done.value, done.ok)
+                parked: Case = cases[done.case]  # pyright: ignore[reportUnknownVariableType]
+                return _finish(parked, done.case, done.value, done.ok)  # pyright: ignore[reportUnknownArgumentType]
     elif _backends.must_yield():
         await _backends.async_yield()
     table = _table(cases)
@@ -401,7 +398,7 @@ async def select(*cases: Selectable[Case] | None, biased: bool = False) -> Case:
     if (chosen := _enlist(table, biased, waiter)) is not None:
         return chosen
     await waiter.park()
-    return _finish(table[waiter.case], waiter.case, waiter.value, waiter.ok)
+    return _finish(table[waiter.case], waiter.case, waiter.value, waiter.ok)  # pyright: ignore[reportUnknownArgumentType]
 
 
 @overload

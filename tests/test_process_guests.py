@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import importlib.util
 import multiprocessing
 import os
@@ -42,14 +43,15 @@ class Wrapped(Executor):
 def make(kind: str) -> Executor:
     match kind:
         case "loky":
-            import loky
-
+            # without types
+            loky: Any = importlib.import_module("loky")
             executor: Executor = loky.ProcessPoolExecutor(2)
             return executor
         case "interpreters":
-            from concurrent.futures import InterpreterPoolExecutor  # new in 3.14
-
-            return InterpreterPoolExecutor(2)
+            # new in 3.14
+            futures: Any = concurrent.futures
+            interpreters: Executor = futures.InterpreterPoolExecutor(2)
+            return interpreters
         case "unknown":
             return Wrapped(make("spawn"))
         case _:

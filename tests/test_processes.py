@@ -66,7 +66,7 @@ async def error_of(fn: Any, *args: Any, on: Any) -> Any:
 
 async def test_plain_and_async_functions(pool: Any) -> None:
     async with scope():
-        plain, coroutine = go(there.pid, on=pool), go(there.apid, on=pool)
+        plain, coroutine = go(there.pid, on=pool), go(there.apid, on=pool)  # pyright: ignore[reportUnknownVariableType]
         assert plain.name == "pid"
         assert os.getpid() not in {await plain, await coroutine}
         eight = go(functools.partial(there.double, 4), on=pool, name="eight")
@@ -276,15 +276,15 @@ async def test_a_channel_is_pickled_on_its_way_alone(pool: Any) -> None:
 async def test_a_channel_made_in_a_process(pool: Any) -> None:
     ch = await call(there.make_channel, 3, on=pool)
     assert isinstance(ch, Chan)
-    assert (len(ch), ch.cap) == (3, 3)
+    assert (len(ch), ch.cap) == (3, 3)  # pyright: ignore[reportUnknownArgumentType]
     assert [await ch.recv() for _ in range(3)] == [0, 1, 2]
     async with scope():
-        go(ch.send, 4)
+        go(ch.send, 4)  # pyright: ignore[reportUnknownArgumentType,reportUnknownMemberType]
         assert await ch.recv() == 4
         ch.close()
         assert await ch.recv_ok() == (None, False)
         with pytest.raises(SendOnClosed) as caught:
-            await ch.send(5)
+            await ch.send(5)  # pyright: ignore[reportUnknownMemberType]
         assert caught.value.channel is ch
 
 
@@ -669,10 +669,10 @@ async def _in(pool: Any, pid: int, fn: Any, *args: Any) -> Any:
 async def test_an_async_function_is_cancelled_as_on_any_loop(pool: Any) -> None:
     started, ch = Chan[Any](), Chan[int]()
     async with scope() as s:
-        g = go(there.anote_cancellation, started, ch, on=pool)
+        g = go(there.anote_cancellation, started, ch, on=pool)  # pyright: ignore[reportUnknownVariableType]
         await started.recv()
         await eventually(lambda: ch.stats().waiting_receivers)
-        g.cancel()
+        g.cancel()  # pyright: ignore[reportUnknownMemberType]
         assert await started.recv() == "cleared up"
         with pytest.raises(GoroutineCancelled):
             await g

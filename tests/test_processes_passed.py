@@ -179,7 +179,7 @@ async def test_a_wait_group_there(pool: Any) -> None:
     told = Chan[str]()
     wg.add(2)
     async with scope():
-        g = go(there.await_group, wg, told, on=pool)
+        g = go(there.await_group, wg, told, on=pool)  # pyright: ignore[reportUnknownVariableType]
         assert await told.recv() == f"<WaitGroup of process {os.getpid()}>"
         wg.done()
         timeout, late = await go(there.be_done, wg, 1, on=pool)
@@ -199,7 +199,7 @@ async def test_it_counts_goroutines_there(pool: Any) -> None:
     wg, ch = sync.WaitGroup(), Chan[int]()
     async with scope():
         wg.add(1)
-        g = go(there.go_in_group, wg, ch, on=pool)
+        g = go(there.go_in_group, wg, ch, on=pool)  # pyright: ignore[reportUnknownVariableType]
         assert {await ch.recv(), await ch.recv()} == {1, 2}
         wg.done()
         await wg.wait()

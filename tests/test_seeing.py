@@ -42,7 +42,7 @@ from gochan._scope import open_scopes
 from support.idle import settle
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 
 HERE = Path(__file__).name
 
@@ -55,7 +55,7 @@ def infos() -> dict[str, GoroutineInfo]:
 @asynccontextmanager
 async def parked(
     *mains: Callable[[], Coroutine[Any, Any, object]],
-) -> AsyncIterator[dict[str, GoroutineInfo]]:
+) -> AsyncGenerator[dict[str, GoroutineInfo], None]:
     """Each as a goroutine of the name of its function, when they have parked."""
     async with scope() as s:
         for main in mains:
@@ -211,7 +211,7 @@ async def test_through_all_kinds_of_awaitables() -> None:
         def __await__(self) -> Any:
             return (yield from ch.recv().__await__())
 
-    async def values() -> AsyncIterator[int]:
+    async def values() -> AsyncGenerator[int]:
         while True:
             yield await ch.recv()
 
@@ -229,7 +229,7 @@ async def test_through_all_kinds_of_awaitables() -> None:
         await anext(values(), None)
 
     async def by_athrow() -> None:
-        async def catches() -> AsyncIterator[int]:
+        async def catches() -> AsyncGenerator[int]:
             try:
                 yield 1
             finally:

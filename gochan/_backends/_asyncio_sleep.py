@@ -96,7 +96,7 @@ class Sleep:
         if (
             last.f_globals.get("__name__") != "selectors"
             or caller is None
-            or caller.f_code is not once.__code__
+            or caller.f_code is not once.__code__  # pyright: ignore[reportUnknownMemberType]
             or caller.f_locals["timeout"] is not None
         ):
             return None

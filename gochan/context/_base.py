@@ -97,8 +97,8 @@ class Key(Generic[T]):
 
 
 def _keys_of(module: str | None) -> list[Key[Any]]:
-    names = vars(sys.modules[module]) if module in sys.modules else {}
-    return list({id(key): key for key in names.values() if type(key) is Key}.values())
+    names: dict[str, Any] = vars(sys.modules[module]) if module in sys.modules else {}
+    return list({id(key): key for key in names.values() if type(key) is Key}.values())  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _find_key(module: str, name: str) -> Key[Any]:

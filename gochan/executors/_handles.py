@@ -53,7 +53,8 @@ def handle_of(thing: Any) -> tuple[Any, ...]:
     """
     if isinstance(thing, Core):
         return make_channel, thing.name, thing.cap
-    find = getattr(type(thing), "_gochan_home_", None)
+    kind: Any = type(thing)  # pyright: ignore[reportUnknownVariableType]
+    find = getattr(kind, "_gochan_home_", None)
     if find is None:
         raise TypeError(f"{thing!r} cannot be passed to another process")
     made: tuple[Any, ...] = find(thing)
@@ -129,8 +130,8 @@ class Elsewhere:
         if answer[0] != CHOSEN:
             raise_error(answer)
         index, ok, value = answer[1]
-        case = table[index]
-        return _select._finish(case, case.index if part else index, value, ok)
+        case: Case = table[index]  # pyright: ignore[reportUnknownVariableType]
+        return _select._finish(case, case.index if part else index, value, ok)  # pyright: ignore[reportUnknownArgumentType,reportUnknownMemberType]
 
 
 @final

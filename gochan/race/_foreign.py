@@ -142,8 +142,8 @@ def _watched(real: Any, gives: bool, gets: bool) -> Any:
 
 
 def _replace(owner: Any, name: str, new: Callable[[Any], Any]) -> None:
-    methods: dict[str, Any] = vars(owner)
-    real = methods.get(name)
+    """Put another method in place of one, if it is there."""
+    real: Any = getattr(owner, "__dict__", {}).get(name)
     if real is not None:
         _replaced.append((owner, name, real))
         setattr(owner, name, new(real))

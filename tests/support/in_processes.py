@@ -95,7 +95,9 @@ async def apid() -> int:
 
 
 async def library() -> str:
-    return gochan._backends.backend().__name__.rpartition("._")[2]  # type: ignore[attr-defined]  # a module
+    module: Any = gochan._backends.backend()  # pyright: ignore[reportAttributeAccessIssue,reportUnknownMemberType,reportUnknownVariableType]
+    name: str = module.__name__  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
+    return name.rpartition("._")[2]  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
 
 
 def double(number: int) -> int:
@@ -666,7 +668,7 @@ def storm(
                 if chosen is cases[0]:
                     return count
                 if isinstance(chosen, SendCase):
-                    note("sent", chosen.value)
+                    note("sent", chosen.value)  # pyright: ignore[reportUnknownArgumentType,reportUnknownMemberType]
                 else:
                     note("got", chosen.value)
         except (TimeoutError, WouldBlock):
