@@ -543,13 +543,17 @@ async def test_a_function_elsewhere_that_has_not_begun() -> None:
     over = threading.Event()
 
     async with gochan.executors.threads(1) as pool, scope() as s:
-        s.go(over.wait, on=pool, name="first")
-        await look_for("first", None, None)
-        s.go(over.wait, on=pool, name="second")
-        await settle()
-        assert infos()["second"].state == "runnable"
-        assert infos()["first"].state == "running"
-        over.set()
+        try:
+            s.go(over.wait, on=pool, name="first")
+            while infos()["first"].state != "running":
+                await anyio.sleep(0)
+            s.go(over.wait, on=pool, name="second")
+            await settle()
+            assert infos()["second"].state == "runnable"
+            assert infos()["first"].state == "running"
+        finally:
+            # they cannot be cancelled
+            over.set()
 
 
 # Dumps
