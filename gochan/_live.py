@@ -8,7 +8,7 @@ why. What other threads do meanwhile may be missing or out of date.
 from __future__ import annotations
 
 import sys
-import time
+from time import monotonic
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, final
 from weakref import WeakKeyDictionary
@@ -158,7 +158,7 @@ class Look(Party):
         """Seconds since it was first seen to wait like this."""
         if self.wait is None or self.wait is FOREIGN or self.away:
             return None
-        now = time.monotonic()
+        now = monotonic()
         # a new one for every wait
         return now - _seen.setdefault(innermost(self.goroutine.coroutine), now)
 

@@ -252,7 +252,7 @@ def test_all_of_them_are_shown_with_their_stacks(
         "two_wait_for_each_other.<locals>.left(...)",
         f"created by two_wait_for_each_other in {stacks[0].partition(' [')[0]}",
     ]
-    assert lines[2].endswith("hanging.py:42  return await ch.recv()")
+    assert re.search(r"/hanging\.py:\d+  return await ch\.recv\(\)$", lines[2])
     assert lines[6].endswith("  go(left, a, b)")
 
 

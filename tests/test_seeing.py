@@ -382,7 +382,7 @@ async def test_one_started_from_another_thread_has_no_parent() -> None:
 
 async def test_parked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr("gochan._live.time.monotonic", lambda: now)
+    monkeypatch.setattr("gochan._live.monotonic", lambda: now)
     ch = Chan[int]()
 
     async def receives() -> None:
