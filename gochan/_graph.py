@@ -17,14 +17,12 @@ from typing import TYPE_CHECKING, Any, Final
 from ._goroutine import Goroutine
 from ._live import Look, Party
 from ._parked import FOREIGN
-from ._report import described, stacks
+from ._report import cases_of, described, stacks
 from ._scope import Scope
 from ._waiter import Node, WaitQueue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    from ._cases import Case
 
 __all__ = ("report",)
 
@@ -141,11 +139,10 @@ def _needs(party: Party, parties: Sequence[Party]) -> list[_Need]:
     wait = party.wait
     if wait is None:
         return []
-    if wait.word == "select" and wait.frame is not None:
-        cases: list[Case] = wait.frame.f_locals.get("table", [])
+    if wait.word == "select":
         return [
             _need(_SEND if case._sends else _RECEIVE, case._target, parties)
-            for case in cases
+            for case in cases_of(wait)
             if case._target is not None
         ]
     if isinstance(wait.on, Scope):

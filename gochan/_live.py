@@ -8,8 +8,8 @@ why. What other threads do meanwhile may be missing or out of date.
 from __future__ import annotations
 
 import sys
-from time import monotonic
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, final
 from weakref import WeakKeyDictionary
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ._live import Party
     from ._parked import Wait
 
-__all__ = ("described", "stack", "stacks", "waits_for")
+__all__ = ("cases_of", "described", "stack", "stacks", "waits_for")
 
 
 def stacks(parties: Iterable[Party], *, leaked: bool = False) -> str:
@@ -75,14 +75,23 @@ def _place(code: CodeType, line: int | None) -> list[str]:
 
 def waits_for(wait: Wait) -> str:
     """Such as ``on chan 'jobs' (3/3)``; empty if the word has said it all."""
-    if wait.word == "select" and wait.frame is not None:
-        cases: list[Case] = wait.frame.f_locals.get("table", [])
+    if wait.word == "select":
+        cases = cases_of(wait)
         ways = ["send to" if case._sends else "receive from" for case in cases]
         targets = [described(case._target) for case in cases]
         return "to " + " or ".join(map(" ".join, zip(ways, targets, strict=True)))
     if wait.on is None or "nil chan" in wait.word:
         return ""
     return f"on {described(wait.on)}"
+
+
+def cases_of(wait: Wait) -> Sequence[Case]:
+    """What a select waits for."""
+    assert wait.frame is not None
+    variables = wait.frame.f_locals
+    # the arguments, or what has been made of those that are no cases
+    cases: Sequence[Case] = variables.get("table", variables["cases"])
+    return cases
 
 
 def described(thing: Any) -> str:

@@ -202,6 +202,38 @@ besides:
   main waits to receive from chan 'ch', which nobody else here has
   task a_run_in_a_loop waits for the end of main
 """,
+    "locks_in_both_orders": """
+in a circle:
+  ab waits for Mutex; ba could unlock
+  ba waits for Mutex; ab could unlock
+besides:
+  main waits for the end of ab and ba
+""",
+    "a_wait_group": """
+  main waits for WaitGroup, which nobody else here has
+""",
+    "on_threads": """
+in a circle:
+  left waits to receive from chan 'a'; right could send or close
+  right waits to receive from chan 'b'; left could send or close
+besides:
+  main waits for the end of left and right
+""",
+    "on_fibers": """
+in a circle:
+  left waits to receive from chan 'a'; right could send or close
+  right waits to receive from chan 'b'; left could send or close
+besides:
+  main waits for the end of left and right
+""",
+    "on_different_threads_and_loops": """
+in a circle:
+  thread waits to receive from chan 'a'; here could send or close
+  here waits to receive from chan 'c'; loop could send or close
+  loop waits to receive from chan 'b'; thread could send or close
+besides:
+  main waits for the end of thread, loop and here
+""",
     "errors_while_unwinding": """
   main waits for the end of fail
   fail waits to receive from chan 'ch', which nobody else here has
@@ -213,6 +245,7 @@ def graph(report: str) -> str:
     """The first part of a report, with bare names; asyncio numbers its own tasks."""
     text = report.partition("\n\n")[0]
     text = re.sub(r"goroutine \d+ \((\w+)\)", r"\1", text)
+    text = re.sub(r" 0x[0-9a-f]+", "", text)
     text = re.sub(r"task \(Task-\d+\)", "task a_run_in_a_loop", text)
     text = re.sub(r"task \((?:\w+\.)*(\w+)\)", r"task \1", text)
     return re.sub(r"thread \(Thread-\d+ \((\w+)\)\)", r"thread \1", text)

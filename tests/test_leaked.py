@@ -437,9 +437,8 @@ async def test_whoever_runs_keeps_it(
         await s.go(looks)
         assert found == [set()]
     await settle()
-    # a context that was copied keeps what it had, and C will not let go
-    still = {in_a_context_variable, in_c}
-    assert leaked() == (set() if way in still else {"kept"})
+    # C will not let go
+    assert leaked() == (set() if way is in_c else {"kept"})
 
 
 @pytest.mark.parametrize("where", ["goroutine", "task", "thread"])

@@ -534,8 +534,10 @@ async def test_an_async_function_on_another_loop() -> None:
         assert info.state == "parked"
         await ch.send(1)
         assert computing.wait(10)
-        assert infos()["work"].state == "running"
-        looked.set()
+        try:
+            assert infos()["work"].state == "running"
+        finally:
+            looked.set()
 
 
 async def test_a_function_elsewhere_that_has_not_begun() -> None:
@@ -543,16 +545,15 @@ async def test_a_function_elsewhere_that_has_not_begun() -> None:
     over = threading.Event()
 
     async with gochan.executors.threads(1) as pool, scope() as s:
+        s.go(over.wait, on=pool, name="first")
+        while infos()["first"].state != "running":
+            await anyio.sleep(0)
+        s.go(over.wait, on=pool, name="second")
+        await settle()
         try:
-            s.go(over.wait, on=pool, name="first")
-            while infos()["first"].state != "running":
-                await anyio.sleep(0)
-            s.go(over.wait, on=pool, name="second")
-            await settle()
             assert infos()["second"].state == "runnable"
             assert infos()["first"].state == "running"
         finally:
-            # they cannot be cancelled
             over.set()
 
 
