@@ -74,6 +74,9 @@ def test_all_is_every_public_name(package: Any) -> None:
     assert set(package.__all__) <= set(dir(package))
 
 
+INSTANCES = (gochan.nil, gochan.threads, gochan.fibers, gochan.processes)
+
+
 @public
 def test_every_name_is_found_where_it_is_imported_from(
     module: types.ModuleType, name: str, thing: Any
@@ -86,9 +89,7 @@ def test_every_name_is_found_where_it_is_imported_from(
         assert thing.__module__ == module.__name__
         assert thing.__qualname__ == name
     else:
-        assert any(
-            thing is each for each in (gochan.nil, gochan.threads, gochan.fibers)
-        )
+        assert any(thing is each for each in INSTANCES)
 
 
 @public
