@@ -258,9 +258,9 @@ def elsewhere(table: Sequence[Case]) -> Any:
             far = case
         elif target._elsewhere is not _elsewhere(far):
             raise ValueError(
-                f"select waits for channels of one other process, not two: {far!r} "  # noqa: S608  # no SQL
-                f"and {case!r}; have goroutines receive from them and send to one "
-                "channel here"
+                "select waits for channels of one other process, not of two: "  # noqa: S608  # no SQL
+                f"{far!r} and {case!r}; have goroutines receive from them and send to "
+                "one channel here"
             )
     if far is None:
         return None

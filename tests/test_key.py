@@ -130,8 +130,7 @@ QUICK: dict[str, Operation] = {
     )
 }
 ALL: dict[str, Operation] = QUICK | {
-    one.__name__: one
-    for one in (async_recv_ok, nowait_select, selecting, close, stats)
+    one.__name__: one for one in (async_recv_ok, nowait_select, selecting, close, stats)
 }
 
 

@@ -373,7 +373,7 @@ def in_a_class(ch: Chan[int]) -> object:
 
 def in_a_module(ch: Chan[int]) -> object:
     global GLOBAL
-    GLOBAL = ch
+    GLOBAL = ch  # pyright: ignore[reportConstantRedefinition]
     return None
 
 
@@ -413,7 +413,7 @@ def undone() -> Generator[None]:
     try:
         yield
     finally:
-        GLOBAL = Class.attribute = None
+        GLOBAL = Class.attribute = None  # pyright: ignore[reportConstantRedefinition]
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)

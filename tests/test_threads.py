@@ -921,7 +921,8 @@ async def hand_over() -> int:
             await ch.send(7)
 
         others.start_soon(give)
-        return await ch.recv()
+        received = await ch.recv()
+    return received
 
 
 @pytest.mark.parametrize("name", LOOPS[1:])

@@ -91,7 +91,12 @@ def census() -> Census:
             # that of the folder itself
             continue
     return Census(
-        threads=frozenset(thread.name for thread in threading.enumerate()),
+        # trio keeps its idle threads for ten seconds
+        threads=frozenset(
+            thread.name
+            for thread in threading.enumerate()
+            if not thread.name.startswith("Trio thread ")
+        ),
         processes=frozenset(
             (pid, command) for pid, command in children().items() if pid not in kept
         ),
