@@ -258,9 +258,8 @@ def elsewhere(table: Sequence[Case]) -> Any:
             far = case
         elif target._elsewhere is not _elsewhere(far):
             raise ValueError(
-                "select waits for channels of one other process, not of two: "  # noqa: S608  # no SQL
-                f"{far!r} and {case!r}; have goroutines receive from them and send to "
-                "one channel here"
+                f"{far!r} and {case!r} are in two other processes, and one can take "
+                "part in a select here: have goroutines wait for them"
             )
     if far is None:
         return None

@@ -111,8 +111,8 @@ class OnLink(Away):
     def forget(self) -> None:
         """It has been cancelled, and does not run yet: end it, if it never will."""
 
-    def noted(self) -> None:  # not all insist
-        """It has seen that it is cancelled, and may take its time."""
+    def noted(self, *, final: bool) -> None:
+        """It reacts to its cancellation; if ``final``, it may take its time now."""
 
     def released(self, link: Link) -> None:
         """The other side has done with it; ``link`` may be over."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 import pickle
 import threading
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from .._crossing import passing
 from ._wire import MOST_BUFFERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ._link import Link
 
@@ -100,58 +100,67 @@ def _blame(
 ) -> tuple[str, Exception]:
     """Which part cannot be pickled, by its path, and why: the innermost one."""
     above = [*above, value]
-    try:
-        for where, part in _parts(value):
-            # a cycle: that one is being looked into
-            if not any(part is outer for outer in above):
-                try:
-                    pickle.dumps(part, 5)
-                except Exception as reason:
-                    return _blame(part, path + where, reason, above)
-    except Exception:  # noqa: S110  # what is raised is looked at below
-        # its own __reduce__ raises: that is the reason
-        pass
+    for where, part in _parts(value):
+        # a cycle: that one is being looked into
+        if any(part is outer for outer in above):
+            continue
+        try:
+            pickle.dumps(part, 5)
+        except Exception as reason:
+            return _blame(part, path + where, reason, above)
     return path, error
 
 
-def _parts(value: Any) -> Iterator[tuple[str, object]]:
+def _parts(value: Any) -> list[tuple[str, object]]:
     """What a value is pickled from, each with how one gets at it."""
     if isinstance(value, dict):
-        for key, part in value.items():  # pyright: ignore[reportUnknownVariableType]
-            yield f"[{key!r}]", part
-            yield f" key {key!r}", key
-    elif isinstance(value, tuple) and hasattr(value, "_fields"):  # pyright: ignore[reportUnknownArgumentType]
-        named: Any = value  # pyright: ignore[reportUnknownVariableType]
-        for name in named._fields:
-            yield f".{name}", getattr(named, name)
-    elif isinstance(value, list | tuple):
-        for index, part in enumerate(value):  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
-            yield f"[{index}]", part
-    elif isinstance(value, set | frozenset):
-        for part in value:  # pyright: ignore[reportUnknownVariableType]
-            yield f" element {part!r}", part
-    elif isinstance(value, MethodType):
-        yield ".__self__", value.__self__
-    elif not isinstance(value, type):
-        reduced = value.__reduce_ex__(5)
-        if isinstance(reduced, tuple):
-            yield from _state(reduced)  # pyright: ignore[reportUnknownArgumentType]
+        items: list[tuple[Any, Any]] = list(cast("dict[Any, Any]", value).items())
+        keys = [(f" key {key!r}", key) for key, _ in items]
+        return keys + [(f"[{key!r}]", part) for key, part in items]
+    fields: tuple[str, ...] | None = getattr(value, "_fields", None)
+    if isinstance(value, tuple) and fields is not None:
+        return [(f".{name}", getattr(value, name)) for name in fields]
+    if isinstance(value, list | tuple):
+        sequence: Sequence[Any] = value
+        return [(f"[{index}]", part) for index, part in enumerate(sequence)]
+    if isinstance(value, set | frozenset):
+        elements: frozenset[Any] = frozenset(cast("set[Any]", value))
+        return [(f" element {part!r}", part) for part in elements]
+    if isinstance(value, MethodType):
+        return [(".__self__", value.__self__)]
+    if isinstance(value, type):
+        return []
+    try:
+        reduced: Any = value.__reduce_ex__(5)
+    except Exception:
+        # that it cannot be pickled is its own decision
+        return []
+    return [] if isinstance(reduced, str) else _reduced(*reduced)
 
 
-def _state(reduced: Any) -> Iterator[tuple[str, object]]:
-    state = reduced[2] if len(reduced) > 2 else None
+def _reduced(
+    _: Any,
+    args: tuple[Any, ...],
+    state: Any = None,
+    items: Iterable[Any] | None = None,
+    pairs: Iterable[tuple[Any, Any]] | None = None,
+    *_more: Any,
+) -> list[tuple[str, object]]:
+    """The parts of what ``__reduce_ex__`` returns."""
+    parts: list[tuple[str, object]] = []
     # attributes, and those in slots
-    for attributes in state if isinstance(state, tuple) else (state,):  # pyright: ignore[reportUnknownVariableType]
+    for attributes in state if isinstance(state, tuple) else (state,):
         if isinstance(attributes, dict):
-            for name, part in attributes.items():  # pyright: ignore[reportUnknownVariableType]
-                yield f".{name}", part
+            named = cast("dict[str, Any]", attributes).items()
+            parts += [(f".{name}", part) for name, part in named]
         elif attributes is not None:
-            yield ".__getstate__()", attributes
-    for index, part in enumerate(reduced[1]):
-        # a class that cannot be found is best told by its instance
-        if not isinstance(part, type):
-            yield f".__reduce__()[1][{index}]", part
-    for index, item in enumerate(reduced[3] or () if len(reduced) > 3 else ()):
-        yield f"[{index}]", item
-    for key, item in (reduced[4] or ()) if len(reduced) > 4 else ():
-        yield f"[{key!r}]", item
+            parts.append((".__getstate__()", attributes))
+    # a class that cannot be found is best told by its instance
+    parts += [
+        (f".__reduce__()[1][{index}]", part)
+        for index, part in enumerate(args)
+        if not isinstance(part, type)
+    ]
+    parts += [(f"[{index}]", item) for index, item in enumerate(items or ())]
+    parts += [(f"[{key!r}]", item) for key, item in pairs or ()]
+    return parts

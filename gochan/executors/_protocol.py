@@ -19,7 +19,8 @@ out of time, waits for the answer either way, and learns which of the two it is.
 A value that was received is kept by its home until the other side says ACK, when a
 party has it, or NACK. On NACK, and if the link breaks before, it is put back to the
 front of its channel. A send is told DONE when its value has been taken, or buffered.
-SENT is a send that needs no answer: see ``_lending``.
+SENT is a send that needs no answer: see ``_lending``. NOTED tells that a goroutine that
+is to be withdrawn reacts to that; with a target of 1, that it has been cancelled.
 
 What is ordered: messages of one link arrive in order, so whoever gets a value comes
 after all that its sender has done before on that link.

@@ -1,21 +1,14 @@
-"""What a home does for the other side of a link: see ``_link`` for the protocol.
+"""What a home does for the other side of a link: see ``_protocol``.
 
 Runs on the link's reader thread, which must not wait. An operation that would block
 leaves a waiter in its channel's queue, as a goroutine does. Who completes it wakes
 it, and that sends the answer.
-
-A request may also be about a handle: then this process is on the way to the channel's
-home. The request goes on by that link, and the answer comes back the same way; a value
-is acknowledged only when the one who asked first has acknowledged it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import pickle
-import traceback
-from functools import partial
 from pickle import loads
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,17 +18,14 @@ from .._core import BLOCKED, Core
 from .._errors import SendOnClosed
 from .._waiter import Waiter, bar, unbar
 from . import _home, _lending
-from ._link import Relayed
+from ._answering import Answering, nothing
 from ._pickling import unpack
 from ._protocol import (
-    ACK,
     BLOCKS,
     CALL,
     CHOSEN,
     CLOSED,
     DONE,
-    FAILED,
-    NACK,
     NOWAIT,
     RECV,
     RESULT,
@@ -45,6 +35,7 @@ from ._protocol import (
     VALUE,
     WITHDRAWN,
 )
+from ._relays import Relay, relay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -53,9 +44,7 @@ if TYPE_CHECKING:
     from .._chan import Chan
     from ._link import Link
 
-    Undo = Callable[[], object]
-
-__all__ = ("Parked", "Server", "failure")
+__all__ = ("Parked", "Server")
 
 _log = logging.getLogger("gochan")
 
@@ -88,36 +77,7 @@ class Parked(Waiter):
         return True
 
 
-class _Relay(Relayed):
-    """A request that goes on by another link."""
-
-    __slots__ = ("onward", "request", "server")
-
-    def __init__(self, server: Server, request: int, onward: Link) -> None:
-        super().__init__()
-        self.server = server
-        self.request = request
-        self.onward = onward
-
-    def wake(self) -> bool:
-        server, post = self.server, self.onward.stream.post
-        kind, value = self.value
-        carries = kind in (VALUE, CHOSEN)
-        with server.link.lock:
-            here = server.relays.pop(self.request, None) is not None
-        if carries and here:
-            undo, done = (partial(post, answer, 0, self.case) for answer in (NACK, ACK))
-            server.deliver(kind, self.request, value, undo, done)
-        elif carries:
-            post(NACK, 0, self.case)
-        elif here and kind == FAILED:
-            server.fail(self.request, *value)
-        elif here:
-            server.answer(kind, self.request, value)
-        return True
-
-
-class Server:
+class Server(Answering):
     """Answers the requests that come by one link.
 
     Attributes:
@@ -128,11 +88,11 @@ class Server:
     """
 
     def __init__(self, link: Link) -> None:
-        self.link = link
+        super().__init__(link)
         link.serve = self
         self.run: Callable[[int, bytes, Sequence[bytearray]], None] | None = None
         self.stop: Callable[[int, str], None] | None = None
-        self.relays: dict[int, _Relay] = {}
+        self.relays: dict[int, Relay] = {}
         # by channel: how many sends were answered since somebody else wanted room
         self._rows: dict[int, int] = {}
 
@@ -154,7 +114,7 @@ class Server:
                 # it is unpickled where it runs: that may import half the world
                 self.run(request, bytes(payload), buffers)
                 return
-            value: Any = unpack(payload, buffers, self.link) if payload else None
+            value = unpack(payload, buffers, self.link) if payload else None
             wait = not kind & NOWAIT
             operation = kind & ~NOWAIT
             with self._acting():
@@ -163,7 +123,7 @@ class Server:
                     return
                 thing = self.thing(target)
                 if _home.origin(thing) is not None:
-                    self._relay(thing._link, kind, thing._number, request, value)
+                    relay(self, thing._link, kind, thing._number, request, value)
                 elif operation == SEND:
                     self._send(thing, target, request, value, wait)
                 elif operation == RECV:
@@ -220,7 +180,7 @@ class Server:
         try:
             channel = link.granted[number][0]
             try:
-                value = loads(payload)
+                value = loads(payload)  # noqa: S301  # from our own
             except BaseException:
                 _lending.forfeit(channel, link)
                 raise
@@ -244,8 +204,7 @@ class Server:
         """The other side will not send so much more without asking, or nothing."""
         self._rows.pop(number, None)
         if isinstance(thing, Core) and _home.origin(thing) is None:
-            channel: Any = thing  # pyright: ignore[reportUnknownVariableType]
-            _lending.returned(channel, self.link, slots)
+            _lending.returned(thing, self.link, slots)
 
     def _recv(self, channel: Chan[Any], request: int, wait: bool) -> None:
         def finish(parked: Parked) -> None:
@@ -268,7 +227,7 @@ class Server:
 
     def _received(self, channel: Chan[Any], request: int, value: Any, ok: bool) -> None:
         if ok:
-            self.deliver(VALUE, request, value, self._undo(channel, value))
+            self.deliver(VALUE, request, value, self.undo(channel, value))
         else:
             self.link.post(CLOSED, 0, request)
 
@@ -279,7 +238,7 @@ class Server:
         biased: bool,
         cases: list[tuple[bool, Chan[Any] | None, Any]],
     ) -> None:
-        onward: set[Any] = {
+        onward = {
             channel._link if _home.origin(channel) else None  # type: ignore[attr-defined]
             for _, channel, _ in cases
             if channel is not None
@@ -287,7 +246,7 @@ class Server:
         if onward and None not in onward:
             (link,) = onward
             kind = SELECT if wait else SELECT + NOWAIT
-            self._relay(link, kind, 0, request, (biased, cases))
+            relay(self, link, kind, 0, request, (biased, cases))
             return
         table: list[Case] = [
             SendCase(channel, value) if sends else RecvCase(channel)
@@ -324,9 +283,9 @@ class Server:
         channel = case._target
         assert channel is not None
         if case._sends:
-            self.deliver(CHOSEN, request, (index, ok, None), _nothing)
+            self.deliver(CHOSEN, request, (index, ok, None), nothing)
         else:
-            undo = self._undo(channel, value) if ok else _nothing
+            undo = self.undo(channel, value) if ok else nothing
             self.deliver(CHOSEN, request, (index, ok, value if ok else None), undo)
 
     # Waiting
@@ -349,9 +308,9 @@ class Server:
         link = self.link
         with link.lock:
             parked = link.parked.get(request)
-            relay = self.relays.get(request)
-        if relay is not None:
-            relay.onward.withdraw(relay.case)
+            relayed = self.relays.get(request)
+        if relayed is not None:
+            relayed.onward.withdraw(relayed.case)
         elif parked is not None and parked.withdraw():
             self._unparks(request)
             link.post(WITHDRAWN, 0, request)
@@ -373,90 +332,15 @@ class Server:
             link.parked.clear()
             link.unacked.clear()
             self.relays.clear()
-        for each in parked:
-            each.withdraw()
-        for relay in relays:
-            relay.onward.abandon(relay)
+        for operation in parked:
+            operation.withdraw()
+        for relayed in relays:
+            relayed.onward.abandon(relayed)
         # the last that was taken is the first to be put back
         for undo, _ in reversed(unacked):
             undo()
         for thing in things:
             self.returned(0, thing, None)
-
-    # Answers
-
-    def answer(self, kind: int, request: int, value: Any) -> None:
-        """Send an answer that nobody acknowledges."""
-        try:
-            packed = self.link.pack(value, "result")
-        except TypeError as error:
-            self.fail(request, error)
-        else:
-            self.link.post(kind, 0, request, packed)
-
-    def fail(self, request: int, error: BaseException, text: str | None = None) -> None:
-        """Have the other side raise ``error``; ``text`` is its traceback."""
-        packed = self.link.pack(failure(error, text))
-        self.link.post(FAILED, 0, request, packed)
-
-    def deliver(
-        self,
-        kind: int,
-        request: int,
-        value: Any,
-        undo: Undo,
-        done: Undo | None = None,
-    ) -> None:
-        """Send an answer with a value in it, which comes back if nobody gets it.
-
-        Args:
-            kind: VALUE or CHOSEN.
-            request: which is answered.
-            value: what it is answered with.
-            undo: called if it is not acknowledged.
-            done: called if it is.
-        """
-        link = self.link
-        try:
-            packed = link.pack(value)
-        except TypeError as error:
-            undo()
-            self.fail(request, error)
-            return
-        except BaseException:
-            undo()
-            raise
-        with link.lock:
-            here = link.over is None
-            if here:
-                link.unacked[request] = undo, done
-        if here:
-            link.post(kind, 0, request, packed)
-        else:
-            undo()
-
-    def acknowledged(self, request: int, *, received: bool) -> None:
-        """The other side has the value, or nobody there wants it any more."""
-        with self.link.lock:
-            undo, done = self.link.unacked.pop(request, (_nothing, None))
-        if not received:
-            undo()
-        elif done is not None:
-            done()
-
-    def _undo(self, channel: Chan[Any], value: Any) -> Undo:
-        party = self.link.party
-
-        def put_back() -> None:
-            with _instrument.acting(party):
-                while True:
-                    with channel._lock:
-                        bar(channel._key)
-                        peer = channel._put_back(value)
-                    if peer is None or peer.settle():
-                        return
-
-        return put_back
 
     def _acting(self) -> contextlib.AbstractContextManager[None]:
         """What is done inside is done by the goroutine at the other side."""
@@ -464,27 +348,9 @@ class Server:
             return contextlib.nullcontext()
         return _instrument.acting(self.link.party)
 
-    def _relay(
-        self, onward: Link, kind: int, target: int, request: int, value: Any
-    ) -> None:
-        relay = _Relay(self, request, onward)
-        packed = onward.pack(value)
-        with self.link.lock:
-            self.relays[request] = relay
-        try:
-            onward.ask(relay, kind, target, packed)
-        except BaseException:
-            with self.link.lock:
-                self.relays.pop(request, None)
-            raise
-
-
-def _nothing() -> None:
-    pass
-
 
 # what may be called of a channel: nothing that waits
-_OF_CHANNELS: Final[dict[str, Callable[[Any], Any]]] = {
+_OF_CHANNELS: Final[dict[str, Any]] = {
     "close": lambda channel: channel.close(),
     "closed": lambda channel: channel.closed,
     "len": len,
@@ -499,19 +365,3 @@ def _call(thing: Any, method: str, *args: Any) -> Any:
     if method not in thing._gochan_calls_:
         raise AttributeError(f"{method} cannot be called from another process")
     return getattr(thing, method)(*args)
-
-
-def failure(error: BaseException, text: str | None = None) -> tuple[BaseException, str]:
-    """What says that ``error`` was raised, and its traceback; it can be pickled."""
-    if text is None:
-        text = "".join(traceback.format_exception(error))
-    try:
-        # one that wants other arguments than it hands on cannot be made again
-        pickle.loads(pickle.dumps(error, 5))  # what we have made
-    except Exception as reason:  # whatever its own methods raise
-        stand_in = RuntimeError(f"{type(error).__qualname__}: {error}")
-        stand_in.add_note(f"{type(error).__qualname__} cannot be pickled: {reason}")
-        for note in getattr(error, "__notes__", ()):
-            stand_in.add_note(note)
-        return stand_in, text
-    return error, text

@@ -182,9 +182,9 @@ class _Runner:
         self.inbox.put((request, payload, buffers))
 
     def stop(self, request: int, why: str) -> None:
-        """Cancel it, if it has not ended."""
+        """Cancel it, if it has not ended; asked again: tell whether it reacts."""
         with self.lock:
-            if request != self.request or self.why is not None:
+            if request != self.request:
                 return
             self.why = why
             cancel = self.cancel
@@ -199,9 +199,9 @@ class _Runner:
         if cancel is not None and why is not None:
             cancel(why)
 
-    def noted(self) -> None:
-        """The function has seen that it is cancelled: it need not be killed."""
-        self.link.post(NOTED, 0, self.request)
+    def noted(self, *, final: bool) -> None:
+        """It need not be killed: it reacts; if ``final``, it has been cancelled."""
+        self.link.post(NOTED, int(final), self.request)
 
     def work(self) -> None:
         """Run what comes, until None does."""
@@ -238,7 +238,7 @@ class _Runner:
     def call(self, job: Job) -> Any:
         """Call the function; if it is async, in a run of its own."""
         threading.current_thread().name = job.name
-        seat = _WorkerSeat(job.name, self.noted)
+        seat = _WorkerSeat(job.name, functools.partial(self.noted, final=True))
         seat.take()
         try:
             self.cancels(seat.cancel)
@@ -260,5 +260,5 @@ class _Runner:
     def cancel_scope(self, scope: Scope, why: str) -> None:
         scope.cancel(why)
         nursery: Any = scope._nursery
-        # when the loop comes to it, it has come to the cancellation
-        nursery._on_loop(self.noted)
+        # when the loop comes to that
+        nursery._on_loop(functools.partial(self.noted, final=False))

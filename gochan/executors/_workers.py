@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 
 __all__ = ("Worker", "Workers")
 
-# Seconds a cancelled goroutine has until it comes to an operation. One that computes
-# all that time is killed, and its process with it.
+# Seconds a cancelled goroutine has until a plain function comes to an operation, or
+# the loop of an async one turns, over and over. One that computes all that time is
+# killed, and its process with it.
 GRACE: Final = 1.0
 # Seconds a process has to end, once its link has: then it is killed.
 _PATIENCE: Final = 5.0
@@ -51,7 +52,7 @@ class InProcess(OnLink):
     ``_timer`` is guarded by the lock; there is one only while there is a link.
     """
 
-    __slots__ = ("_timer", "pool", "worker")
+    __slots__ = ("_alive", "_timer", "pool", "worker")
 
     def __init__(
         self, goroutine: Goroutine[Any], packed: Packed, pool: Workers
@@ -60,6 +61,8 @@ class InProcess(OnLink):
         self.pool = pool
         self.worker: Worker
         self._timer: threading.Timer | None = None
+        # since the timer was set: it may be cleaning up
+        self._alive = False
 
     def begin(self) -> None:
         self.pool.submit(self)
@@ -80,30 +83,45 @@ class InProcess(OnLink):
 
     def withdraw(self, link: Link) -> None:
         """Have it cancelled there, and insist."""
-        with self._lock:
-            if self.link is not link or self._timer is not None:
-                # it has just ended, or knows already
-                return
-            self._timer = timer = threading.Timer(GRACE, self._kill, (link,))
-            timer.name = "gochan grace"
-            timer.daemon = True
-            timer.start()
         super().withdraw(link)
-
-    def _kill(self, link: Link) -> None:
         with self._lock:
-            if self._timer is not None and self.link is link:
-                self.worker.kill()
+            # otherwise it has just ended, or knows already
+            if self.link is link and self._timer is None:
+                self._insist(link)
 
-    def noted(self) -> None:
+    def _insist(self, link: Link) -> None:
+        """Look again in a while. With the lock held."""
+        self._alive = False
+        self._timer = timer = threading.Timer(GRACE, self._look, (link,))
+        timer.name = "gochan grace"
+        timer.daemon = True
+        timer.start()
+
+    def _look(self, link: Link) -> None:
+        """It has had its time."""
         with self._lock:
-            timer, self._timer = self._timer, None
+            if self._timer is None or self.link is not link:
+                return
+            if self._alive:
+                self._insist(link)
+        if self._alive:
+            # its loop turned a while ago: does it still?
+            super().withdraw(link)
+        else:
+            self.worker.kill()
+
+    def noted(self, *, final: bool) -> None:
+        with self._lock:
+            self._alive = True
+            timer = None
+            if final:
+                timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
             timer.join()
 
     def released(self, link: Link) -> None:
-        self.noted()
+        self.noted(final=True)
         if link.over is None:
             self.pool.free(self.worker)
 

@@ -1,0 +1,121 @@
+"""Answering what the other side of a link has asked."""
+
+from __future__ import annotations
+
+import pickle
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from .. import _instrument
+from .._waiter import bar
+from ._protocol import FAILED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._chan import Chan
+    from ._link import Link
+
+    Undo = Callable[[], object]
+
+__all__ = ("Answering", "nothing")
+
+
+class Answering:
+    """The answers to requests that have come by a link. The base of ``Server``."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+
+    def answer(self, kind: int, request: int, value: Any) -> None:
+        """Send an answer that nobody acknowledges."""
+        try:
+            packed = self.link.pack(value, "result")
+        except TypeError as error:
+            self.fail(request, error)
+        else:
+            self.link.post(kind, 0, request, packed)
+
+    def fail(self, request: int, error: BaseException, text: str | None = None) -> None:
+        """Have the other side raise ``error``; ``text`` is its traceback."""
+        packed = self.link.pack(failure(error, text))
+        self.link.post(FAILED, 0, request, packed)
+
+    def deliver(
+        self,
+        kind: int,
+        request: int,
+        value: Any,
+        undo: Undo,
+        done: Undo | None = None,
+    ) -> None:
+        """Send an answer with a value in it, which comes back if nobody gets it.
+
+        Args:
+            kind: VALUE or CHOSEN.
+            request: which is answered.
+            value: what it is answered with.
+            undo: called if it is not acknowledged.
+            done: called if it is.
+        """
+        link = self.link
+        try:
+            packed = link.pack(value)
+        except TypeError as error:
+            undo()
+            self.fail(request, error)
+            return
+        except BaseException:
+            undo()
+            raise
+        with link.lock:
+            here = link.over is None
+            if here:
+                link.unacked[request] = undo, done
+        if here:
+            link.post(kind, 0, request, packed)
+        else:
+            undo()
+
+    def acknowledged(self, request: int, *, received: bool) -> None:
+        """The other side has the value, or nobody there wants it any more."""
+        with self.link.lock:
+            undo, done = self.link.unacked.pop(request, (nothing, None))
+        if not received:
+            undo()
+        elif done is not None:
+            done()
+
+    def undo(self, channel: Chan[Any], value: Any) -> Undo:
+        party = self.link.party
+
+        def put_back() -> None:
+            with _instrument.acting(party):
+                while True:
+                    with channel._lock:
+                        bar(channel._key)
+                        peer = channel._put_back(value)
+                    if peer is None or peer.settle():
+                        return
+
+        return put_back
+
+
+def nothing() -> None:
+    """There is nothing to be undone."""
+
+
+def failure(error: BaseException, text: str | None = None) -> tuple[BaseException, str]:
+    """What says that ``error`` was raised, and its traceback; it can be pickled."""
+    if text is None:
+        text = "".join(traceback.format_exception(error))
+    try:
+        # one that wants other arguments than it hands on cannot be made again
+        pickle.loads(pickle.dumps(error, 5))  # noqa: S301  # what we have made
+    except Exception as reason:  # whatever its own methods raise
+        stand_in = RuntimeError(f"{type(error).__qualname__}: {error}")
+        stand_in.add_note(f"{type(error).__qualname__} cannot be pickled: {reason}")
+        for note in getattr(error, "__notes__", ()):
+            stand_in.add_note(note)
+        return stand_in, text
+    return error, text

@@ -1,0 +1,169 @@
+"""What each side of a link holds for the other: handles, and what they stand for."""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from .._waiter import Waiter
+from . import _home
+from ._asking import Asking
+from ._pickling import NOTHING, Packed, pack
+from ._protocol import LEND, RELEASE, RETURNED, SENT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ._handles import Elsewhere
+    from ._wire import Stream
+
+__all__ = ("Holding",)
+
+# Larger values may not fit into the pipe at once.
+_LARGE: Final = 1 << 14
+
+
+class Holding(Asking):
+    """Handles here and there. The base of ``Link``.
+
+    Attributes:
+        granted: what the other side has handles to, with how often it was told.
+        handles: ours by the number that the other side knows them by: a weak
+            reference, and how often it has told us.
+        dropped: which of them are gone, and waiters for answers that nobody wants.
+        credits: how many sends to a channel there need no answer.
+    """
+
+    def __init__(self, stream: Stream, peer: str) -> None:
+        super().__init__(stream, peer)
+        self.granted: dict[int, list[Any]] = {}
+        self.handles: dict[int, list[Any]] = {}
+        self.dropped: deque[int | Waiter] = deque()
+        self.credits: dict[int, int] = {}
+        self._elsewhere: dict[bytes, Elsewhere] = {}
+
+    def elsewhere(self, home: bytes) -> Elsewhere:
+        """Who does selects for us on the channels of a process."""
+        from ._handles import Elsewhere
+
+        found = self._elsewhere.get(home)
+        if found is None:
+            # two at the same time: one of them wins
+            found = self._elsewhere.setdefault(home, Elsewhere(self))
+        return found
+
+    # Passing things on
+
+    def pack(self, value: object, name: str = "value") -> Packed:
+        """Pickle something for the other side.
+
+        Raises:
+            TypeError: it cannot be pickled; says which part of it.
+        """
+        return pack(value, name, _home.as_handle)
+
+    def post(
+        self, kind: int, target: int = 0, request: int = 0, packed: Packed = NOTHING
+    ) -> None:
+        """Send a message. Never blocks; from any thread."""
+        payload, buffers, things = packed
+        if things:
+            self._grant(things)
+        if self.dropped:
+            self._release()
+        self.stream.post(kind, target, request, payload, buffers)
+
+    def spend(self, number: int, packed: Packed) -> bool:
+        """Send without asking for an answer. False if that is not possible now.
+
+        Once this has returned the value arrives, even if this process dies.
+        """
+        payload, buffers, things = packed
+        if len(payload) > _LARGE or buffers or things:
+            return False
+        with self.lock:
+            credit = self.credits.get(number)
+            if not credit or not self.stream.post_whole(SENT, number, payload):
+                return False
+            self.credits[number] = credit - 1
+        if self.dropped:
+            self._release()
+        return True
+
+    def _grant(self, things: Sequence[Any]) -> None:
+        with self.lock:
+            if self.over is None:
+                for thing in things:
+                    entry = self.granted.setdefault(_home.number_of(thing), [thing, 0])
+                    entry[1] += 1
+
+    def _release(self) -> None:
+        """Say which handles are gone; they may be collected in any thread."""
+        while self.dropped:
+            number = self.dropped.popleft()
+            if isinstance(number, Waiter):
+                self.abandon(number)
+                continue
+            with self.lock:
+                entry = self.handles.get(number)
+                # it may have come again
+                if entry is None or entry[0]() is not None:
+                    continue
+                del self.handles[number]
+                self.credits.pop(number, None)
+            self.stream.post(RELEASE, number, entry[1])
+
+    # What the other side passes on: on the reader's thread, or a worker's main one
+
+    def arrived(
+        self, home: bytes, number: int, via: int, make: Any, state: tuple[Any, ...]
+    ) -> Any:
+        """What stands here for a thing that the other side has passed on.
+
+        Args:
+            home: of which process it is.
+            number: its number there.
+            via: its number in the process at the other end.
+            make: called with this link and what follows, if there is no handle yet.
+            state: what the handle is to know.
+        """
+        thing = _home.known(home, number)
+        with self.lock:
+            entry = self.handles.get(via)
+            found = None if entry is None else entry[0]()
+            if thing is None or thing is found:
+                if found is None:
+                    found = make(self, via, home, number, *state)
+                    _home.remember(home, number, found)
+                    drop = self.dropped.append
+                    count = 0 if entry is None else entry[1]
+                    entry = [weakref.ref(found, lambda _: drop(via)), count]
+                    self.handles[via] = entry
+                assert entry is not None
+                entry[1] += 1
+                return found
+        # ours, or one that came by another link: that way is as good
+        self.stream.post(RELEASE, via, 1)
+        return thing
+
+    def lent(self, kind: int, number: int, slots: int) -> None:
+        with self.lock:
+            if kind == LEND and number in self.handles:
+                self.credits[number] = self.credits.get(number, 0) + slots
+                return
+            # behind all that was sent on it
+            unused = self.credits.pop(number, 0)
+            self.stream.post(RETURNED, number, unused + (slots if kind == LEND else 0))
+
+    def released(self, number: int, count: int) -> Any:
+        """The other side has let go of so many: the thing, if those were all."""
+        with self.lock:
+            entry = self.granted.get(number)
+            if entry is None:
+                return None
+            entry[1] -= count
+            if entry[1] > 0:
+                return None
+            del self.granted[number]
+        return entry[0]
