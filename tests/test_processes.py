@@ -694,7 +694,7 @@ async def test_a_cancellation_that_is_ignored(pool: Any) -> None:
 async def test_who_computes_is_killed(
     pool: Any, compute: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gochan.executors._workers.GRACE", 0.1)
+    monkeypatch.setattr("gochan.executors._in_process.GRACE", 0.1)
     started = Chan[int]()
     async with scope():
         g = go_(compute, started, on=pool)

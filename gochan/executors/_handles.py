@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .._cases import Case
     from .._core import ChanStats
     from .._waiter import Waiter
+    from ._holding import Holding
     from ._link import Link
     from ._pickling import Packed
     from ._protocol import Answer
@@ -92,7 +93,7 @@ class Elsewhere:
 
     __slots__ = ("link", "mixed")
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Holding) -> None:
         self.link = link
         # the same, together with channels of this process
         self.mixed = Mixed(self)

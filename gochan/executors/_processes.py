@@ -55,8 +55,8 @@ class Processes(Crewed["Workers"]):
         fn: Callable[..., Any],
         args: tuple[Any, ...],
     ) -> Coroutine[Any, Any, Any]:
+        from ._in_process import InProcess
         from ._worker import pack_job
-        from ._workers import InProcess
 
         # here and now, as Go evaluates the arguments of a go statement
         packed = pack_job(fn, args, goroutine.name, backend().same_again())
