@@ -913,7 +913,7 @@ def test_lossy_buffers_account_for_every_value(buffer: buffers.Buffer[int]) -> N
 
 async def hand_over() -> int:
     """The first operation here waits; not in a goroutine."""
-    ch = Chan[int]()
+    ch, received = Chan[int](), 0
     async with anyio.create_task_group() as others:
 
         async def give() -> None:
