@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 import anyio.lowlevel
@@ -9,6 +10,7 @@ import pytest
 
 import gochan
 from gochan import Goroutine, GoroutineCancelled, fibers, go, nil, scope, singleflight
+from gochan._backends import _thread
 from gochan.semaphore import Weighted
 from gochan.sync import Cond, Mutex, Once, RWMutex, WaitGroup
 from support.idle import settle
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gochan._waiter import WaitQueue
+
+needs_greenback = pytest.mark.skipif(
+    importlib.util.find_spec("greenback") is None, reason="greenback is not installed"
+)
 
 
 class Subject:
@@ -243,6 +249,30 @@ async def test_a_cancelled_wait_on_a_cond_holds_the_lock_before_it_raises(
     assert cond.locker.try_lock()
 
 
+@needs_greenback
+async def test_a_fiber_that_cannot_wait_any_more_does_not_try_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cond = Cond(Mutex())
+
+    def firm_waiter(value: Any = None) -> Any:
+        raise LookupError("it is being closed")
+
+    monkeypatch.setattr(_thread, "firm_waiter", firm_waiter)
+
+    def wait() -> None:
+        cond.locker.blocking_lock()
+        with pytest.raises(LookupError):
+            cond.blocking_wait()
+
+    async with scope():
+        g = go(wait, on=fibers)
+        await until(lambda: cond._waiters)
+        await cond.locker.lock()
+        cond.signal()
+        await g
+
+
 async def test_a_cancelled_runner_of_a_once_leaves_it_to_others(on: Any) -> None:
     once = Once()
     ran: list[str] = []
@@ -282,6 +312,7 @@ async def test_a_wait_group_counts_goroutines_of_all_kinds(on: Any) -> None:
         assert total == 90
 
 
+@needs_greenback
 async def test_a_fiber_has_a_timeout() -> None:
     mu, w = Mutex(), Weighted(1)
     assert mu.try_lock()

@@ -244,7 +244,7 @@ def test_cancelled_where_it_gives_way(make: Callable[[], Locker]) -> None:
 
 @lockers
 def test_a_waiter_whose_loop_was_closed_is_passed_over(
-    make: Callable[[], Locker],
+    make: Callable[[], Locker], clock: Clock
 ) -> None:
     locker = make()
     undo = obstruct(locker)
@@ -335,6 +335,21 @@ def test_unlock_of_an_unlocked_mutex() -> None:
     assert mu.try_lock()
 
 
+async def test_leaving_a_block_that_was_unlocked_in_it() -> None:
+    mu = Mutex()
+    with pytest.raises(UnlockOfUnlocked):
+        async with mu:
+            mu.unlock()
+    with pytest.raises(UnlockOfUnlocked):
+        await anyio.to_thread.run_sync(unlock_within, mu)
+    assert mu.try_lock()
+
+
+def unlock_within(mu: Mutex) -> None:
+    with mu:
+        mu.unlock()
+
+
 def test_unlock_of_an_unlocked_mutex_that_is_waited_for(clock: Clock) -> None:
     mu = Mutex()
     mu.blocking_lock()
@@ -351,6 +366,68 @@ def test_unlock_of_an_unlocked_mutex_that_is_waited_for(clock: Clock) -> None:
         mu.unlock()
         with pytest.raises(StopIteration):
             second.send(None)
+
+
+@pytest.mark.parametrize("how", ["unlock", "async with"])
+def test_who_queues_while_it_is_unlocked_is_woken(how: str) -> None:
+    # after the first look at the queue, and before the gate is free
+    with steppable():
+        mu = Mutex()
+        waits, block = mu.lock(), mu.__aexit__(None, None, None)
+        assert mu.try_lock()
+        free = mu._free
+
+        def queue_and_free() -> None:
+            waits.send(None)
+            free()
+
+        mu._free = queue_and_free
+        if how == "unlock":
+            mu.unlock()
+        else:
+            with pytest.raises(StopIteration):
+                block.send(None)
+        block.close()
+        with pytest.raises(StopIteration):
+            waits.send(None)
+    assert repr(mu) == "<Mutex, locked>"
+
+
+def test_a_mutex_that_is_unlocked_while_somebody_queues() -> None:
+    # after the first try, and before the waiter can be seen
+    with steppable():
+        mu = Mutex()
+        assert mu.try_lock()
+        take, tries = mu._take, 0
+
+        def take_in_vain(blocking: bool) -> bool:
+            nonlocal tries
+            tries += 1
+            taken = take(blocking)
+            if tries == 2:
+                mu._free()
+            return taken
+
+        mu._take = take_in_vain  # type: ignore[assignment]
+        with pytest.raises(StopIteration):
+            mu.lock().send(None)
+        assert tries == 3
+    assert repr(mu) == "<Mutex, locked>"
+
+
+@pytest.mark.parametrize("loaded", [{}, {"asyncio": None}])
+def test_a_thread_where_no_runtime_is_loaded(
+    loaded: dict[str, None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_mutex, "modules", loaded)
+    mu = Mutex()
+    mu.blocking_lock()
+    mu.unlock()
+    with mu:
+        assert not mu.try_lock()
+    with pytest.raises(ValueError):
+        mu.blocking_lock(-1)
+    assert repr(mu) == "<Mutex, unlocked>"
 
 
 async def test_a_mutex_is_not_reentrant() -> None:

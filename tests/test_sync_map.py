@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gochan.sync import Map, Pool
+from gochan.sync import Map, Pool, _pool
 from support.history import linearizable, record
 from support.threads import start
 
@@ -271,6 +271,15 @@ def test_what_is_unused_outlives_one_collection() -> None:
     gc.collect()
     assert alive() is None
     assert repr(pool) == "<Pool, 0 unused>"
+
+
+def test_a_pool_that_is_collected_just_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Dying:
+        def valuerefs(self) -> list[Any]:
+            return [lambda: None]
+
+    monkeypatch.setattr(_pool, "_pools", Dying())
+    _pool._collected("stop", {"generation": 2})
 
 
 def test_a_pool_is_collected() -> None:

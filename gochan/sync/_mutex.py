@@ -278,15 +278,14 @@ class Mutex(Locker):
         head = self._waiters.head
         return head is not None and not self._waking and clock() - head.value > STARVING
 
-    def _hand_over(self) -> Waiter | None:
-        """Let the next waiter have the gate, which stays taken."""
-        waiter = cast("Waiter | None", self._waiters.pop())
-        if waiter is not None:
-            waiter.ok = True
-            waiter.value = _HANDED
-            if (seen := _instrument.active) is not None:
-                seen.acquire(waiter.party, self)
-                seen.goroutine_woken(waiter.party)
+    def _hand_over(self) -> Waiter:
+        """Let the next waiter, which there is, have the gate, which stays taken."""
+        waiter = cast("Waiter", self._waiters.pop())
+        waiter.ok = True
+        waiter.value = _HANDED
+        if (seen := _instrument.active) is not None:
+            seen.acquire(waiter.party, self)
+            seen.goroutine_woken(waiter.party)
         return waiter
 
     # Without it

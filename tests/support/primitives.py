@@ -186,7 +186,7 @@ class Play:
         for number, party in enumerate(self.parties):
             if self.at[number] is PARKED and number not in self.withdrawn:
                 assert (party.state == "ready") is (number in given), number
-                if party.state == "ready":
+                if party.state == "ready" or self.firm(number):
                     # too late: this one has happened
                     assert not party.withdraw()
 
