@@ -269,7 +269,7 @@ def test_wait_group(backend: dict[str, Any]) -> None:
 def test_once(seen: Recorder) -> None:
     once = sync.Once()
     once.blocking_do(lambda: None)
-    assert seen.sync() == ["release thread Call"]
+    assert seen.sync() == ["acquire thread Call", "release thread Call"]
     once.blocking_do(lambda: None)
     assert seen.sync() == ["acquire thread Call"]
 
@@ -500,6 +500,35 @@ def test_d5_once(backend: dict[str, Any], fails: bool) -> None:
     clocks = ordered(backend, main)
     assert clocks.before("fn", "waited")
     assert clocks.before("fn", "late")
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_d5_a_once_that_was_given_up(backend: dict[str, Any], waits: bool) -> None:
+    # what was left half done comes before the next attempt
+    async def main(clocks: Clocks) -> None:
+        once = sync.Once()
+
+        async def half() -> None:
+            try:
+                await gochan.nil.recv()
+            finally:
+                clocks.mark("half done")
+
+        async def do() -> None:
+            await once.do(lambda: clocks.mark("done"))
+
+        async with gochan.scope():
+            first = go(once.do, half)
+            await settle()
+            if waits:
+                go(do)
+                await settle()
+            first.cancel()
+            await settle()
+            if not waits:
+                go(do)
+
+    assert ordered(backend, main).before("half done", "done")
 
 
 def test_d6_and_d8_wait_group(backend: dict[str, Any]) -> None:

@@ -144,7 +144,7 @@ class Long(RuleBasedStateMachine):
 def machine(name: Name) -> Any:
     cls: Any = type(f"Long{name}", (Long,), {"name": name})
     case = cls.TestCase
-    case.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+    case.settings = settings(max_examples=40, stateful_step_count=60, deadline=None)
     return pytest.mark.slow(case)
 
 

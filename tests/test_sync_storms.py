@@ -29,7 +29,7 @@ rounds = pytest.mark.parametrize(
     "seeds",
     [
         pytest.param(range(60), id="60 rounds"),
-        pytest.param(range(100, 500), id="400 rounds", marks=pytest.mark.slow),
+        pytest.param(range(100, 350), id="250 rounds", marks=pytest.mark.slow),
     ],
 )
 

@@ -219,13 +219,17 @@ class Call(Generic[T]):
         while True:
             with self._guard:
                 self._runner = None
+                if (seen := _instrument.active) is not None:
+                    seen.release(_instrument.current_party(), self)
                 waiter = cast("Waiter | None", self._waiters.pop())
                 if waiter is None:
                     self._running = False
                     return
                 waiter.ok = True
                 waiter.value = _TURN
-                if (seen := _instrument.active) is not None:
+                if seen is not None:
+                    # what was left half done comes before the next attempt
+                    seen.acquire(waiter.party, self)
                     seen.goroutine_woken(waiter.party)
             if waiter.wake():
                 return
@@ -237,12 +241,10 @@ class Call(Generic[T]):
         """The waiter to park; None if it is over, or if it is our turn."""
         with self._guard:
             seen = _instrument.active
-            if self.over:
+            if self.over or not self._running:
+                self._running = not self.over
                 if seen is not None:
                     seen.acquire(_instrument.current_party(), self)
-                return None
-            if not self._running:
-                self._running = True
                 return None
             if self._runner is not None and self._runner == _instrument.find_party():
                 raise RuntimeError(
