@@ -216,26 +216,26 @@ def _enlist(table: Sequence[Case], biased: bool, waiter: Waiter | None) -> Case 
     ordered: list[Chan[Any]] = [
         channel for _, channel in sorted(channels.items()) if channel is not None
     ]
-    held = 0
-    try:
-        for channel in ordered:
-            channel._lock.acquire()
-            held += 1
-            bar(channel._key)
-        done = _first_ready(table, biased)
-        if done is None and waiter is not None:
-            _queue(table, waiter, biased or len(ordered) == len(table))
-    finally:
-        for channel in ordered[:held]:
-            unbar(channel._key)
-            channel._lock.release()
-    if done is None:
-        return None
-    index, value, ok, peer = done
-    if peer is None or peer.settle() or not table[index]._sends:
-        return _finish(table[index], index, value, ok)
-    # it went to a receiver whose loop has been closed: not sent
-    return _enlist(table, biased, waiter)
+    while True:
+        held = 0
+        try:
+            for channel in ordered:
+                channel._lock.acquire()
+                held += 1
+                bar(channel._key)
+            done = _first_ready(table, biased)
+            if done is None and waiter is not None:
+                _queue(table, waiter, biased or len(ordered) == len(table))
+        finally:
+            for channel in ordered[:held]:
+                unbar(channel._key)
+                channel._lock.release()
+        if done is None:
+            return None
+        index, value, ok, peer = done
+        if peer is None or peer.settle() or not table[index]._sends:
+            return _finish(table[index], index, value, ok)
+        # it went to a receiver whose loop has been closed: not sent
 
 
 def _first_ready(

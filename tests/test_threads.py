@@ -458,6 +458,22 @@ def test_a_select_that_sends_passes_over_the_receiver_of_a_closed_loop() -> None
     ch._check()
 
 
+def test_a_select_that_sends_passes_over_thousands_of_receivers() -> None:
+    ch = Chan[int]()
+
+    async def many() -> None:
+        tasks = [asyncio.ensure_future(ch.recv()) for _ in range(1500)]
+        for task in tasks:
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
+        await asyncio.wait(tasks)
+
+    with ended(many()):
+        assert ch.stats().waiting_receivers == 1500
+        assert gochan.select_nowait(send(ch, 1)) is None
+    assert ch.stats().waiting_receivers == 0
+    ch._check()
+
+
 def test_a_sender_of_a_closed_loop_does_not_hold_up_others() -> None:
     ch = Chan[str]()
     with ended(ch.send("dead")):
