@@ -337,21 +337,27 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
                     return
             finally:
                 key.append(None)
-        while True:
-            waiter = None
-            with self._lock:
-                bar(self._key)
-                peer = self._try_send(value)
-                if peer is BLOCKED:
-                    waiter = _thread.waiter(value)
-                    self._park(waiter, self._senders, "chan send")
-                unbar(self._key)
+        waiter = None
+        try:
+            while True:
+                with self._lock:
+                    bar(self._key)
+                    peer = self._try_send(value)
+                    if peer is BLOCKED:
+                        waiter = _thread.waiter(value)
+                        self._park(waiter, self._senders, "chan send")
+                    unbar(self._key)
+                if waiter is not None:
+                    break
+                if peer is None or peer.settle():
+                    return
+            if not waiter.park_thread(timeout):
+                raise TimeoutError(f"no receiver within {timeout} seconds on {self!r}")
+        except KeyboardInterrupt:
+            # perhaps between queueing and parking
             if waiter is not None:
-                break
-            if peer is None or peer.settle():
-                return
-        if not waiter.park_thread(timeout):
-            raise TimeoutError(f"no receiver within {timeout} seconds on {self!r}")
+                waiter.withdraw()
+            raise
         if not waiter.ok:
             raise SendOnClosed(self)
 
@@ -408,16 +414,22 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
         """:meth:`recv_ok` for threads; ``timeout`` and errors as ``blocking_recv``."""
         _thread.check_call("ch.blocking_recv()", "await ch.recv()", timeout)
         waiter = None
-        with self._lock:
-            bar(self._key)
-            value, ok, peer = self._try_recv()
-            if peer is BLOCKED:
-                waiter = _thread.waiter()
-                self._park(waiter, self._receivers, "chan receive")
-            unbar(self._key)
-        if waiter is not None:
-            if not waiter.park_thread(timeout):
+        try:
+            with self._lock:
+                bar(self._key)
+                value, ok, peer = self._try_recv()
+                if peer is BLOCKED:
+                    waiter = _thread.waiter()
+                    self._park(waiter, self._receivers, "chan receive")
+                unbar(self._key)
+            if waiter is not None and not waiter.park_thread(timeout):
                 raise TimeoutError(f"no sender within {timeout} seconds on {self!r}")
+        except KeyboardInterrupt:
+            # perhaps between queueing and parking
+            if waiter is not None:
+                waiter.withdraw()
+            raise
+        if waiter is not None:
             value, ok = waiter.value, waiter.ok
         elif peer is not None:
             peer.settle()

@@ -21,6 +21,8 @@ beyond that: a case that is not first in line may lose many times in a row.
 from __future__ import annotations
 
 import random as _random_module
+from _thread import allocate_lock
+from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from . import _backends, _edges, _instrument
@@ -32,7 +34,8 @@ from ._parked import parks
 from ._waiter import Node, Waiter, bar, unbar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from threading import Lock
 
     from ._cases import Selectable
     from ._chan import Chan
@@ -211,31 +214,53 @@ def _poll(table: Sequence[Case], biased: bool, drawn: int = -1) -> Case | None:
 @uninterrupted
 def _enlist(table: Sequence[Case], biased: bool, waiter: Waiter | None) -> Case | None:
     """Pass 2. The chosen case, done; or None, with ``waiter`` queued on all."""
-    channels = {id(case._target): case._target for case in table}
-    # one order for all, so that two selects cannot wait for each other's locks
-    ordered: list[Chan[Any]] = [
-        channel for _, channel in sorted(channels.items()) if channel is not None
-    ]
     while True:
-        held = 0
-        try:
-            for channel in ordered:
-                channel._lock.acquire()
-                held += 1
-                bar(channel._key)
-            done = _first_ready(table, biased)
-            if done is None and waiter is not None:
-                _queue(table, waiter, biased or len(ordered) == len(table))
-        finally:
-            for channel in ordered[:held]:
-                unbar(channel._key)
-                channel._lock.release()
+        done = _look(table, biased, waiter)
         if done is None:
             return None
         index, value, ok, peer = done
         if peer is None or peer.settle() or not table[index]._sends:
             return _finish(table[index], index, value, ok)
         # it went to a receiver whose loop has been closed: not sent
+
+
+def _look(
+    table: Sequence[Case], biased: bool, waiter: Waiter | None
+) -> tuple[int, Any, bool, Waiter | None] | None:
+    """With all locks: do a case, and tell which and how; or queue ``waiter``."""
+    channels = {id(case._target): case._target for case in table}
+    # one order for all, so that two selects cannot wait for each other's locks
+    ordered: list[Chan[Any]] = [
+        channel for _, channel in sorted(channels.items()) if channel is not None
+    ]
+    # Taken and let go in one step each, which an interrupt cannot come into: on the
+    # main thread it may be raised after any call.
+    held: list[Lock] = []
+    taking = filter(_take, [channel._lock for channel in ordered])
+    letting_go = map(_let_go, held)
+    try:
+        try:
+            held.extend(taking)
+            for channel in ordered:
+                bar(channel._key)
+            done = _first_ready(table, biased)
+            if done is None and waiter is not None:
+                _queue(table, waiter, biased or len(ordered) == len(table))
+            for channel in ordered:
+                unbar(channel._key)
+        finally:
+            _exhaust(letting_go)
+    except BaseException:
+        # such as an interrupt, when it was in some of the queues
+        if waiter is not None:
+            waiter.withdraw()
+        raise
+    return done
+
+
+_take: Callable[[Lock], bool] = type(allocate_lock()).acquire
+_let_go: Callable[[Lock], None] = type(allocate_lock()).release
+_exhaust: Callable[[Iterable[object]], None] = deque[object](maxlen=0).extend
 
 
 def _first_ready(
@@ -531,10 +556,15 @@ def blocking_select(
     if (chosen := _poll(table, biased)) is not None:
         return chosen
     waiter = _thread.waiter()
-    if (chosen := _enlist(table, biased, waiter)) is not None:
-        return chosen
-    if not waiter.park_thread(timeout):
-        raise TimeoutError(f"no case was ready within {timeout} seconds")
+    try:
+        if (chosen := _enlist(table, biased, waiter)) is not None:
+            return chosen
+        if not waiter.park_thread(timeout):
+            raise TimeoutError(f"no case was ready within {timeout} seconds")
+    except KeyboardInterrupt:
+        # perhaps between queueing and parking
+        waiter.withdraw()
+        raise
     return _finish(table[waiter.case], waiter.case, waiter.value, waiter.ok)
 
 

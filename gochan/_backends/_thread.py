@@ -74,6 +74,8 @@ class Waiter(BaseWaiter):
             # KeyboardInterrupt, on the main thread. If a peer was faster the
             # operation has happened: there is no later point to raise at.
             self.withdraw()
+            # or it came in the middle of withdrawing
+            self.unlink()
             raise
         # claimed at the last moment: the wake is on its way
         self.lock.acquire()

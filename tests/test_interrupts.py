@@ -1,0 +1,62 @@
+"""Ctrl-C in blocking calls on the main thread, wherever it may come.
+
+A signal handler raises after any call. By then the operation may have happened, which
+cannot be undone. But no lock may be left taken, nor anybody queued who is not there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gochan import Chan, blocking_select, recv, select_nowait, send
+from support.interrupts import interrupt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# each gets an empty channel and a full one
+OPERATIONS: dict[str, Callable[[Chan[int], Chan[int]], object]] = {
+    "send": lambda a, _: a.blocking_send(2),
+    "send that waits": lambda _, b: b.blocking_send(2, timeout=0),
+    "recv": lambda _, b: b.blocking_recv(),
+    "recv that waits": lambda a, _: a.blocking_recv(timeout=0),
+    "recv_ok that waits": lambda a, _: a.blocking_recv_ok(timeout=0),
+    "send_nowait": lambda a, _: a.send_nowait(2),
+    "send_nowait that fails": lambda _, b: b.send_nowait(2),
+    "recv_nowait": lambda _, b: b.recv_nowait(),
+    "recv_nowait that fails": lambda a, _: a.recv_nowait(),
+    "close": lambda a, _: a.close(),
+    "stats": lambda _, b: b.stats(),
+    "select": lambda a, b: blocking_select(recv(a), recv(b), send(b, 3)),
+    "select that waits": lambda a, b: blocking_select(recv(a), send(b, 3), timeout=0),
+    "select that waits twice": lambda a, b: blocking_select(
+        recv(a), recv(a), send(b, 3), timeout=0
+    ),
+    "select_nowait": lambda a, b: select_nowait(recv(a), recv(b)),
+    "select_nowait that fails": lambda a, b: select_nowait(recv(a), send(b, 3)),
+}
+
+
+@pytest.mark.parametrize("operation", list(OPERATIONS))
+def test_nothing_stays_locked_and_nobody_queued(operation: str) -> None:
+    operate = OPERATIONS[operation]
+    places = 0
+    came = True
+    while came:
+        empty, full = Chan[int](1), Chan[int](1)
+        full.send_nowait(1)
+        came = interrupt(
+            lambda empty=empty, full=full: operate(empty, full),  # type: ignore[misc]
+            places,
+        )
+        for ch in (empty, full):
+            assert not ch._lock.locked(), places
+            assert len(ch._key) == 2, places
+            ch._check()
+            stats = ch.stats()
+            assert stats.waiting_senders == stats.waiting_receivers == 0, places
+        places += 1
+    # it was interrupted at all
+    assert places > 2
