@@ -109,6 +109,8 @@ def blocking(op: Op, channels: list[Chan[Any]], timeout: float) -> Outcome:
 async def awaiting(op: Op, channels: list[Chan[Any]], timeout: float) -> Outcome:
     """Do ``op`` on a loop."""
     outcome: Outcome = WOULD_BLOCK
+    # else it might have to yield first, and a timeout there says nothing
+    _budget.refill()
     with anyio.move_on_after(timeout):
         outcome = await perform(op, channels)
     return outcome

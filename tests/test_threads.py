@@ -929,7 +929,8 @@ def test_lossy_buffers_account_for_every_value(buffer: buffers.Buffer[int]) -> N
 
 async def hand_over() -> int:
     """The first operation here waits; not in a goroutine."""
-    ch, received = Chan[int](), 0
+    ch = Chan[int]()
+    values: list[int] = []
     async with anyio.create_task_group() as others:
 
         async def give() -> None:
@@ -937,8 +938,8 @@ async def hand_over() -> int:
             await ch.send(7)
 
         others.start_soon(give)
-        received = await ch.recv()
-    return received
+        values.append(await ch.recv())
+    return values[0]
 
 
 @pytest.mark.parametrize("name", LOOPS[1:])
