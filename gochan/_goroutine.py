@@ -170,6 +170,7 @@ class Goroutine(Generic[R_co]):
             self.reason = self.reason or reason or ""
             self._scope._nursery.cancel_one(self)
 
+    @uninterrupted
     def __await__(self) -> Generator[Any, Any, R_co]:
         """Wait for the goroutine's end and return its function's result.
 
@@ -208,6 +209,7 @@ class Goroutine(Generic[R_co]):
     def __repr__(self) -> str:
         return f"<Goroutine {self.name!r} (id {self.id}), {self.state}>"
 
+    @uninterrupted
     def _ended(self) -> _End:
         """The channel that is closed at the goroutine's end."""
         with _creating:

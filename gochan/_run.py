@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, TypeVarTuple
 import anyio
 
 from . import _instrument
-from ._backends import running_loop
+from ._backends import running_loop, uninterrupted
 from ._deadlock import Watch
 from ._errors import DeadlockError
 from ._live import live
@@ -127,6 +127,7 @@ async def arun(
     return await _run(coroutine, root, tuple(instruments), started_by, deadlock)
 
 
+@uninterrupted
 async def _run(
     main: Coroutine[Any, Any, R],
     root: Scope,

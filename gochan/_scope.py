@@ -25,7 +25,7 @@ from typing import (
 from weakref import ref
 
 from . import _executor, _instrument
-from ._backends import backend
+from ._backends import backend, uninterrupted
 from ._executor import Executor
 from ._goroutine import Goroutine, announce
 from ._parked import parks
@@ -209,6 +209,7 @@ class Scope:
         """
         return self._go(fn, args, on, name, sys._getframe(1))
 
+    @uninterrupted
     def _go(
         self,
         fn: Callable[..., Any],
@@ -304,6 +305,7 @@ class Scope:
         """Call when all its goroutines have ended. From one of them."""
         self._ending.append(call)
 
+    @uninterrupted
     async def __aenter__(self) -> Self:
         if self._open or self._errors:
             raise RuntimeError(f"{self!r} was entered before: write scope() each time")
@@ -320,6 +322,7 @@ class Scope:
         open_scopes.add(ref(self, open_scopes.discard))
         return self
 
+    @uninterrupted
     @parks("sync.WaitGroup.Wait")
     async def __aexit__(
         self,
@@ -335,6 +338,8 @@ class Scope:
         own = False
         try:
             own = await self._nursery.close(error)
+        except KeyboardInterrupt:
+            raise
         except BaseException:
             # A cancellation from outside, repeated at the next checkpoint: what
             # the goroutines raised is worth more. But an exit has left the loop

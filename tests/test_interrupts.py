@@ -43,20 +43,20 @@ OPERATIONS: dict[str, Callable[[Chan[int], Chan[int]], object]] = {
 def test_nothing_stays_locked_and_nobody_queued(operation: str) -> None:
     operate = OPERATIONS[operation]
     places = 0
-    came = True
-    while came:
+    where = "the start"
+    while where:
         empty, full = Chan[int](1), Chan[int](1)
         full.send_nowait(1)
-        came = interrupt(
+        where = interrupt(
             lambda empty=empty, full=full: operate(empty, full),  # type: ignore[misc]
             places,
         )
         for ch in (empty, full):
-            assert not ch._lock.locked(), places
-            assert len(ch._key) == 2, places
+            assert not ch._lock.locked(), where
+            assert len(ch._key) == 2, where
             ch._check()
             stats = ch.stats()
-            assert stats.waiting_senders == stats.waiting_receivers == 0, places
+            assert stats.waiting_senders == stats.waiting_receivers == 0, where
         places += 1
     # it was interrupted at all
     assert places > 2

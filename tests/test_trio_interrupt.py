@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections import deque
 from typing import Any
 
+import anyio
 import pytest
+import trio
 
-from gochan import Chan, go, nil, recv, run, select, send
+from gochan import Chan, go, nil, recv, run, scope, select, send, yield_
+from gochan._backends import _trio
+from support.interrupts import Interrupt
 
 
 class Interrupting(deque[Any]):
@@ -89,3 +94,103 @@ def test_an_interrupt_waits_for_the_end_of_the_operation(
     assert completed
     assert len(ch) == left
     ch._check()
+
+
+async def program(pressed: Interrupt) -> None:
+    """Goroutines that end, are cancelled, and are left to a scope that is."""
+    pressed.start()
+    ch = Chan[int]()
+    g = go(ch.send, 1)
+    await ch.recv()
+    await g
+    async with scope() as s:
+        h = s.go(ch.send, 1)
+        await yield_()
+        h.cancel("so that it ends")
+    async with scope() as s:
+        s.go(ch.send, 1)
+        s.cancel()
+        await yield_()
+    pressed.stop()
+    if pressed.where:
+        # it is raised at the next checkpoint of whoever is to have it
+        await nil.recv()
+
+
+@pytest.mark.slow
+def test_an_interrupt_at_any_place_ends_the_run() -> None:
+    """Nothing hangs, comes out in a group, or was never awaited."""
+    places = 0
+    while True:
+        pressed = Interrupt(places)
+        try:
+            run(program, pressed, backend="trio")
+        except KeyboardInterrupt:
+            assert pressed.where
+        else:
+            assert not pressed.where
+            break
+        finally:
+            pressed.stop()
+        if places % 50 == 0:
+            gc.collect()
+        places += 1
+    gc.collect()
+    assert places > 200
+
+
+@trio.lowlevel.enable_ki_protection
+def press() -> None:
+    """For trio's main task: to whoever calls this it does not come."""
+    signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_interrupt_of_a_scope_that_waits(fails: bool) -> None:
+    async def work() -> None:
+        await yield_()
+        press()
+        try:
+            await nil.recv()
+        finally:
+            if fails:
+                raise ValueError("on the way")
+
+    async def main() -> None:
+        async with scope():
+            go(work)
+
+    with pytest.raises(KeyboardInterrupt):
+        trio.run(main)
+
+
+def test_an_interrupt_between_a_task_and_its_goroutine() -> None:
+    """It is raised in the goroutine, which can clear up as ever."""
+    cleared_up = False
+    resumed = _trio.Nursery._run.__code__
+
+    async def work() -> None:
+        nonlocal cleared_up
+        try:
+            await yield_()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await yield_()
+            cleared_up = True
+
+    class Resumed(Interrupt):
+        def _look(self, frame: Any, event: str, arg: object) -> None:
+            if event == "call" and frame.f_code is resumed:
+                # it begins, and goes on
+                super()._look(frame, event, arg)
+
+    async def main() -> None:
+        g = go(work)
+        pressed.start()
+        await g
+
+    pressed = Resumed(1)
+    with pytest.raises(KeyboardInterrupt):
+        run(main, backend="trio")
+    assert "_run" in pressed.where
+    assert cleared_up

@@ -5,7 +5,9 @@ As on asyncio, none is made a cancel scope for: see ``_trio_private``.
 
 from __future__ import annotations
 
+import types
 from contextvars import copy_context
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -17,14 +19,14 @@ from trio.lowlevel import (
 )
 
 from .. import _backends, _budget
-from . import critical, discard
+from . import critical, discard, uninterrupted
 from ._trio_clock import clock, poster
 from ._trio_private import current, graft, spawn
 from ._trio_sleep import Sleep
 from ._trio_waiter import Waiter, firm_waiter, waiter, yield_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Generator
 
     from . import Job
 
@@ -109,9 +111,11 @@ class Nursery:
         self.told: set[Job] = set()
         self.on_turn = self._run
 
+    @uninterrupted
     async def open(self) -> None:
         self.nursery = await self.manager.__aenter__()
 
+    @uninterrupted
     def start_soon(self, job: Job, background: bool = False) -> None:
         if background:
             self.background.add(job)
@@ -160,36 +164,70 @@ class Nursery:
             self._tell(job)
 
     async def _run(self, job: Job) -> None:
-        task: trio.lowlevel.Task = job.handle
+        task: Any = job.handle
+        coroutine: Any = job.coroutine
         try:
-            result = await job.coroutine  # type: ignore[misc]  # not None yet
-        except trio.Cancelled as error:
-            job.cancelled()
-            if not self._meant_alone(task, error):
+            try:
+                # Ctrl-C may come from here on, and until it has ended
+                task._ki_protected = False
+                result = await coroutine
+            except KeyboardInterrupt as error:
+                if coroutine.cr_frame is None:
+                    raise
+                # it came just when this frame was about to go on with that one
+                result = await _raise_in(coroutine, error)
+        except BaseException as error:
+            left = self._raised(job, task, error)
+            if left is error:
                 raise
-        except BaseExceptionGroup as group:
-            cancelled, rest = group.split(trio.Cancelled)
+            if left is not None:
+                raise left from None
+        else:
+            self._returned(job, task, result)
+        finally:
+            # its error's traceback leads to this frame: no cycle
+            left = None
+            del job
+
+    @uninterrupted
+    def _returned(self, job: Job, task: Any, result: Any) -> None:
+        task._ki_protected = True
+        job.finished(result, None)
+        self._over(job, task)
+
+    @uninterrupted
+    def _raised(
+        self, job: Job, task: Any, error: BaseException
+    ) -> BaseException | None:
+        """What of that the task has to raise: a cancellation that is others', too."""
+        task._ki_protected = True
+        left: BaseException | None = None
+        if isinstance(error, trio.Cancelled):
+            left = error
+            job.cancelled()
+        elif isinstance(error, BaseExceptionGroup):
+            group = cast("BaseExceptionGroup[BaseException]", error)
+            left, rest = group.split(trio.Cancelled)
             if rest is None:
                 job.cancelled()
             else:
                 # not a copy, if there was nothing to take out
-                job.finished(None, rest if cancelled else group)
-            if cancelled is not None and not self._meant_alone(task, cancelled):
-                raise cancelled from None
-        except BaseException as error:
-            job.finished(None, error)
+                job.finished(None, rest if left else group)
         else:
-            job.finished(result, None)
-        finally:
-            job.handle = None
-            del self.jobs[task]
-            if self.told:
-                self._untell(job, task)
-            if self.background:
-                self.background.discard(job)
-                self._end_background()
-            # its error's traceback leads to this frame: no cycle
-            del job
+            job.finished(None, error)
+        if left is not None and self._meant_alone(task, left):
+            left = None
+        self._over(job, task)
+        return left
+
+    def _over(self, job: Job, task: trio.lowlevel.Task) -> None:
+        job.handle = None
+        del self.jobs[task]
+        if self.told:
+            self._untell(job, task)
+        if self.background:
+            self.background.discard(job)
+            self._end_background()
 
     def _meant_alone(self, task: trio.lowlevel.Task, cancelled: BaseException) -> bool:
         """Whether a cancellation ends with the task that it comes out of."""
@@ -201,9 +239,11 @@ class Nursery:
     def running(self, task: trio.lowlevel.Task) -> Job | None:
         return self.jobs.get(task)
 
+    @uninterrupted
     def cancel_one(self, job: Job) -> None:
         self._on_loop(self._cancel_job, job)
 
+    @uninterrupted
     def cancel(self, reason: str | None) -> None:
         self._on_loop(self._cancel_all, reason)
 
@@ -256,6 +296,7 @@ class Nursery:
         except trio.RunFinishedError:
             pass
 
+    @uninterrupted
     async def close(self, error: BaseException | None) -> bool:
         if error is not None:
             self._cancel_all(None)
@@ -277,9 +318,38 @@ class Nursery:
             swallowed = await self.manager.__aexit__(
                 type(own) if own is not None else None, own, None
             )
+        except BaseExceptionGroup as group:
+            # Ctrl-C is no error of a goroutine
+            if (interrupt := _interrupt_in(group)) is not None:
+                raise interrupt from None
+            raise
         finally:
             self.closed = True
         return bool(swallowed) and rest is None
+
+
+def _interrupt_in(error: BaseException) -> KeyboardInterrupt | None:
+    if isinstance(error, BaseExceptionGroup):
+        parts = cast("BaseExceptionGroup[BaseException]", error).exceptions
+        return next(filter(None, map(_interrupt_in, parts)), None)
+    return error if isinstance(error, KeyboardInterrupt) else None
+
+
+@types.coroutine
+def _raise_in(coroutine: Any, error: BaseException) -> Generator[Any, Any, Any]:
+    """Go on with a coroutine that was being awaited, by raising in it."""
+    step: Callable[[], Any] = partial(coroutine.throw, error)
+    try:
+        while True:
+            message = step()
+            try:
+                sent = yield message
+            except BaseException as thrown:
+                step = partial(coroutine.throw, thrown)
+            else:
+                step = partial(coroutine.send, sent)
+    except StopIteration as stop:
+        return stop.value
 
 
 def _cancel(scope: trio.CancelScope, reason: str | None) -> None:

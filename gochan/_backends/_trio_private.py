@@ -37,20 +37,24 @@ def spawn(
     argument: Any,
     name: str,
 ) -> Task:
-    """``nursery.start_soon(function, argument, name=name)``, in its run."""
+    """``nursery.start_soon(function, argument, name=name)``, in its run.
+
+    Only that the task begins protected from Ctrl-C.
+    """
     runner = current.runner
     parent: Any = nursery
     if parent._closed or "task_spawned" in runner.instruments:
         # which raises, or tells
-        refused: Task = runner.spawn_impl(function, (argument,), nursery, name)
-        return refused
+        plain: Task = runner.spawn_impl(function, (argument,), nursery, name)
+        plain._ki_protected = True
+        return plain
     task = _new_task(
         coro=function(argument),
         parent_nursery=parent,
         runner=runner,
         name=name,
         context=copy_context(),
-        ki_protected=False,
+        ki_protected=True,
     )
     runner.tasks.add(task)
     parent._children.add(task)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,45 +13,56 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-__all__ = ("interrupt",)
+__all__ = ("Interrupt", "interrupt")
 
 _PACKAGE = str(Path(gochan.__file__).parent)
 
 
-class _Interrupt:
-    """A profiler that raises once: when a function of gochan begins or has called C.
+class Interrupt:
+    """Press Ctrl-C once: when a function of gochan begins, or has called C.
 
     There Python looks for signals. Other places would be unfair.
+
+    Attributes:
+        left: at how many more places it is not pressed.
+        where: where it was.
     """
 
     def __init__(self, after: int) -> None:
         self.left = after
-        self.raised = False
+        self.where = ""
 
-    def __call__(self, frame: FrameType, event: str, arg: object) -> None:
-        if event not in {"call", "c_return"}:
-            return
-        if self.raised or not frame.f_code.co_filename.startswith(_PACKAGE):
+    def start(self) -> None:
+        """Watch the calling thread, which is the main one."""
+        sys.setprofile(self._look)
+
+    def stop(self) -> None:
+        sys.setprofile(None)
+
+    def _look(self, frame: FrameType, event: str, arg: object) -> None:
+        code = frame.f_code
+        if event not in {"call", "c_return"} or not code.co_filename.startswith(
+            _PACKAGE
+        ):
             return
         self.left -= 1
         if self.left < 0:
-            self.raised = True
-            sys.setprofile(None)
-            raise KeyboardInterrupt
+            self.stop()
+            self.where = f"{event} at {code.co_qualname}:{frame.f_lineno}"
+            signal.raise_signal(signal.SIGINT)
 
 
-def interrupt(call: Callable[[], object], after: int) -> bool:
+def interrupt(call: Callable[[], object], after: int) -> str:
     """Call it, and interrupt this thread at the ``after``-th place.
 
-    False if it has not so many. What it returns or raises is of no interest.
+    Says where; "" if it has not so many. What it returns or raises is of no interest.
     """
-    profiler = _Interrupt(after)
-    before = sys.getprofile()
+    pressed = Interrupt(after)
     try:
-        sys.setprofile(profiler)
+        pressed.start()
         call()
     except (KeyboardInterrupt, TimeoutError, gochan.WouldBlock):
         pass
     finally:
-        sys.setprofile(before)
-    return profiler.raised
+        pressed.stop()
+    return pressed.where
