@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -885,6 +886,98 @@ async def test_anyio_scope_and_task_cancelled_late(kind: str, cap: int) -> None:
     assert task.cancelled()
     assert p.completed
     await p.check()
+
+
+# Of two cancellations in one tick one error tells. Before 4.16 anyio takes it for its
+# own, and swallows both, if it bears its mark.
+folds = pytest.mark.skipif(
+    version("anyio") < "4.16",
+    reason="anyio 4.16",
+)
+native_first = pytest.mark.parametrize("native_first", [False, True])
+
+
+@operations
+@native_first
+@on_asyncio
+async def test_anyio_scope_and_task_cancelled_while_waiting(
+    kind: str, cap: int, *, native_first: bool
+) -> None:
+    p = Parked(kind, cap)
+    held = Held()
+
+    async def operate() -> None:
+        with anyio.CancelScope() as held.scope:
+            await p.operate()
+        await forever()
+
+    task = await start(operate())
+    if native_first:
+        task.cancel()
+    held.scope.cancel()
+    if not native_first:
+        task.cancel()
+    assert await ended(task), "the task's cancellation was forgotten"
+    assert task.cancelled()
+    p.unchanged()
+    await p.check()
+
+
+@folds
+@operations
+@native_first
+@pytest.mark.parametrize("late", [False, True])
+@on_asyncio
+async def test_anyio_scope_cancelled_in_the_tick_of_a_timeout_inside(
+    kind: str, cap: int, *, native_first: bool, late: bool
+) -> None:
+    p = Parked(kind, cap)
+    held = Held()
+    timeouts: list[asyncio.Timeout] = []
+
+    async def operate() -> None:
+        with anyio.CancelScope() as held.scope:
+            async with asyncio.timeout(None) as timeout:
+                timeouts.append(timeout)
+                await p.operate()
+                await forever()
+        assert held.scope.cancelled_caught
+        await undisturbed()
+
+    task = await start(operate())
+    loop = asyncio.get_running_loop()
+    if late:
+        loop.call_soon(p.peer)
+    if native_first:
+        timeouts[0].reschedule(loop.time())
+    loop.call_soon(held.scope.cancel)
+    if not native_first:
+        timeouts[0].reschedule(loop.time())
+    assert await ended(task)
+    # not cancelled itself
+    await task
+    assert p.completed == late
+    await p.check()
+
+
+@folds
+@native_first
+@on_asyncio
+async def test_anyio_scope_cancelled_at_a_yield_in_the_tick_of_a_timeout_inside(
+    *, native_first: bool
+) -> None:
+    loop = asyncio.get_running_loop()
+    with anyio.CancelScope() as outer:
+        async with asyncio.timeout(None) as timeout:
+            # the loop's next turn comes before those of whoever is woken in it
+            if native_first:
+                timeout.reschedule(loop.time())
+            loop.call_soon(outer.cancel)
+            if not native_first:
+                timeout.reschedule(loop.time())
+            await gochan.yield_()
+    assert outer.cancelled_caught
+    await undisturbed()
 
 
 @operations

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     import anyio
 
 __all__ = (
-    "MARK",
+    "folded",
     "graft",
     "idle_worker",
+    "is_marked",
     "is_task_group",
     "task_states",
     "under_cancelled_scope",
@@ -42,6 +43,27 @@ def task_states() -> Any:
 
 
 _states: Any = None
+
+
+def is_marked(args: tuple[Any, ...]) -> bool:
+    """Whether a cancellation with these arguments is anyio's own."""
+    return bool(args) and str(args[0]).startswith(MARK)
+
+
+def folded(first: tuple[Any, ...], second: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments of the one error that tells of two cancellations.
+
+    Of anyio's own and a native one: anyio leaves a scope in silence only if the error
+    bears its mark. Since 4.16 it lets even that pass while a native cancellation
+    stands; so there the mark is right, wherever the native one came from. Before, it
+    would take the native one away as well.
+    """
+    if is_marked(first) is is_marked(second):
+        return second
+    from anyio._backends._asyncio import CancelScope
+
+    wanted = hasattr(CancelScope, "_cancelling_at_enter")
+    return first if is_marked(first) is wanted else second
 
 
 def is_task_group(thing: object) -> bool:

@@ -25,7 +25,7 @@ import anyio.lowlevel
 
 from .. import _backends, _budget
 from . import AsyncWaiter, any_park, any_waiter, any_yield
-from ._asyncio_anyio import MARK, task_states, under_cancelled_scope
+from ._asyncio_anyio import folded, is_marked, task_states, under_cancelled_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -304,6 +304,9 @@ class Waiter(AsyncWaiter):
             self.wake()
         elif self.cancelled is None:
             self.late = [*(self.late or ()), args]
+        else:
+            # two in one tick: one error tells of both
+            self.cancelled = folded(self.cancelled, args)
         return True
 
 
@@ -354,13 +357,19 @@ class _Late:
 
     def stands(self) -> tuple[Any, ...] | None:
         """What to raise now, if anything: see ``Task.uncancel()``."""
-        standing = self.task.cancelling() - self.before
+        native = self.native[-1] if self.native_stands() else None
         under = bool(self.marked) and under_cancelled_scope(self.task)
-        if under:
+        marked = self.marked[-1] if under else None
+        if native is None or marked is None:
+            return marked if native is None else native
+        return folded(native, marked)
+
+    def native_stands(self) -> bool:
+        """Whether a native one has not been taken back."""
+        standing = self.task.cancelling() - self.before
+        if self.marked and under_cancelled_scope(self.task):
             standing -= len(self.marked)
-        if self.native and standing > 0:
-            return self.native[-1]
-        return self.marked[-1] if under else None
+        return bool(self.native) and standing > 0
 
     def taken(self) -> CancelledError:
         """It is raised at a checkpoint."""
@@ -371,8 +380,8 @@ class _Late:
         """The task has not parked here since: cancel it wherever it is."""
         if _overdue.pop(self.task, None) is None or self.task.done():
             return
-        args = self.stands()
-        if args is not None and args in self.native:
+        if self.native_stands():
+            args = self.stands() or ()
             self.task.uncancel()
             self.task.cancel(*args)
 
@@ -398,8 +407,7 @@ def _deliver_later(
         late = _overdue[task] = _Late(task, task.cancelling() - len(cancellations))
         loop.call_soon(late.deliver)
     for args in cancellations:
-        marked = bool(args) and str(args[0]).startswith(MARK)
-        (late.marked if marked else late.native).append(args)
+        (late.marked if is_marked(args) else late.native).append(args)
 
 
 class FirmWaiter(Waiter):
@@ -515,7 +523,9 @@ class _Turn(Waiter):
         return True
 
     def cancel(self, msg: Any = None) -> bool:
-        self.cancelled = () if msg is None else (msg,)
+        args = () if msg is None else (msg,)
+        before = self.cancelled
+        self.cancelled = args if before is None else folded(before, args)
         return True
 
 
