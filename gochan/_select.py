@@ -411,7 +411,9 @@ async def select(*cases: Selectable[Case] | None, biased: bool = False) -> Case:
                     return done  # type: ignore[no-any-return]
                 await done.park()
                 parked: Case = cases[done.case]  # pyright: ignore[reportUnknownVariableType]
-                return _finish(parked, done.case, done.value, done.ok)  # pyright: ignore[reportUnknownArgumentType]
+                # the waiter may be kept, to be used again
+                value, done.value = done.value, None
+                return _finish(parked, done.case, value, done.ok)  # pyright: ignore[reportUnknownArgumentType]
     elif _backends.must_yield():
         await _backends.async_yield()
     table = _table(cases)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
 from typing import Any
 
@@ -20,6 +21,7 @@ from gochan import (
     go,
     nil,
     recv,
+    scope,
     select,
     select_nowait,
     send,
@@ -335,6 +337,25 @@ async def test_the_waiter_of_a_cancelled_select_is_gone() -> None:
 
 
 # Cases
+
+
+async def test_what_was_received_is_not_kept() -> None:
+    class Value:
+        pass
+
+    ch, other = Chan[Value](), Chan[Value]()
+
+    async def receive() -> None:
+        await select(recv(ch), recv(other))
+
+    async with scope():
+        go(receive)
+        await settle()
+        value = Value()
+        kept = weakref.ref(value)
+        await ch.send(value)
+        del value
+    assert kept() is None
 
 
 async def test_cases_are_used_again() -> None:
