@@ -20,7 +20,7 @@ import gochan
 from gochan import Chan, SendCase, go, recv, scope, select, send
 from gochan.executors import _serving
 from support import in_processes as there
-from support.blocking import eventually
+from support.census import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path

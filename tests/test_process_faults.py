@@ -14,8 +14,7 @@ from anyio import BrokenWorkerProcess
 import gochan
 from gochan import Chan, Goroutine, WouldBlock, go, scope
 from support import in_processes as there
-from support.blocking import eventually
-from support.census import stop
+from support.census import eventually, stop
 from support.idle import settle
 
 if TYPE_CHECKING:

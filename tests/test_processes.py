@@ -29,7 +29,7 @@ from gochan import (
     send,
 )
 from support import in_processes as there
-from support.blocking import eventually
+from support.census import eventually
 from support.idle import settle
 
 if TYPE_CHECKING:

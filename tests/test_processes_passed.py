@@ -15,7 +15,7 @@ import gochan
 from gochan import Chan, context, go, scope, sync, time
 from gochan.context import Canceled, DeadlineExceeded, Key
 from support import in_processes as there
-from support.blocking import eventually
+from support.census import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
