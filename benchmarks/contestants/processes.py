@@ -8,8 +8,11 @@ process sends the memory of an array).
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
+import threading
 from abc import abstractmethod
+from multiprocessing.connection import wait
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -167,6 +170,7 @@ class MultiprocessingQueue(Processes):
 
 def serve(calls: Any, results: Any, queues: Mapping[int, Any]) -> None:
     """What the other process does."""
+    threading.Thread(target=end_with_parent, daemon=True).start()
     while True:
         cap, sends, n, size, array = calls.get()
         if sends:
@@ -174,6 +178,14 @@ def serve(calls: Any, results: Any, queues: Mapping[int, Any]) -> None:
             results.put(None)
         else:
             results.put(receive_all(queues[cap].get, n))
+
+
+def end_with_parent() -> None:
+    """A contestant is killed when it is not needed any more."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(0)
 
 
 def make(variant: str) -> Processes:
