@@ -130,7 +130,7 @@ class Holding(Asking):
         """
         thing = _home.known(home, number)
         with self.lock:
-            entry = self.handles.get(via)
+            entry: list[Any] | None = self.handles.get(via)
             found = None if entry is None else entry[0]()
             if thing is None or thing is found:
                 if found is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import pickle
 import threading
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from .._crossing import passing
 from ._wire import MOST_BUFFERS
@@ -113,29 +113,30 @@ def _blame(
 
 def _parts(value: Any) -> list[tuple[str, object]]:
     """What a value is pickled from, each with how one gets at it."""
-    if isinstance(value, dict):
-        items: list[tuple[Any, Any]] = list(cast("dict[Any, Any]", value).items())
-        keys = [(f" key {key!r}", key) for key, _ in items]
-        return keys + [(f"[{key!r}]", part) for key, part in items]
-    fields: tuple[str, ...] | None = getattr(value, "_fields", None)
-    if isinstance(value, tuple) and fields is not None:
-        return [(f".{name}", getattr(value, name)) for name in fields]
-    if isinstance(value, list | tuple):
-        sequence: Sequence[Any] = value
-        return [(f"[{index}]", part) for index, part in enumerate(sequence)]
-    if isinstance(value, set | frozenset):
-        elements: frozenset[Any] = frozenset(cast("set[Any]", value))
-        return [(f" element {part!r}", part) for part in elements]
-    if isinstance(value, MethodType):
+    if _is(value, dict):
+        keys = [(f" key {key!r}", key) for key in value]
+        return keys + [(f"[{key!r}]", part) for key, part in value.items()]
+    if _is(value, tuple) and hasattr(value, "_fields"):
+        return [(f".{name}", getattr(value, name)) for name in value._fields]
+    if _is(value, list, tuple):
+        return [(f"[{index}]", part) for index, part in enumerate(value)]
+    if _is(value, set, frozenset):
+        return [(f" element {part!r}", part) for part in value]
+    if _is(value, MethodType):
         return [(".__self__", value.__self__)]
-    if isinstance(value, type):
+    if _is(value, type):
         return []
     try:
         reduced: Any = value.__reduce_ex__(5)
     except Exception:
         # that it cannot be pickled is its own decision
         return []
-    return [] if isinstance(reduced, str) else _reduced(*reduced)
+    return _reduced(*reduced) if _is(reduced, tuple) else []
+
+
+def _is(value: Any, *kinds: type) -> bool:
+    # type checkers would know less of it after isinstance()
+    return isinstance(value, kinds)
 
 
 def _reduced(
@@ -149,10 +150,9 @@ def _reduced(
     """The parts of what ``__reduce_ex__`` returns."""
     parts: list[tuple[str, object]] = []
     # attributes, and those in slots
-    for attributes in state if isinstance(state, tuple) else (state,):
-        if isinstance(attributes, dict):
-            named = cast("dict[str, Any]", attributes).items()
-            parts += [(f".{name}", part) for name, part in named]
+    for attributes in state if _is(state, tuple) else (state,):
+        if _is(attributes, dict):
+            parts += [(f".{name}", part) for name, part in attributes.items()]
         elif attributes is not None:
             parts.append((".__getstate__()", attributes))
     # a class that cannot be found is best told by its instance

@@ -114,7 +114,7 @@ class Server(Answering):
                 # it is unpickled where it runs: that may import half the world
                 self.run(request, bytes(payload), buffers)
                 return
-            value = unpack(payload, buffers, self.link) if payload else None
+            value: Any = unpack(payload, buffers, self.link) if payload else None
             wait = not kind & NOWAIT
             operation = kind & ~NOWAIT
             with self._acting():
@@ -180,7 +180,7 @@ class Server(Answering):
         try:
             channel = link.granted[number][0]
             try:
-                value = loads(payload)  # noqa: S301  # from our own
+                value = loads(payload)  # from our own
             except BaseException:
                 _lending.forfeit(channel, link)
                 raise
@@ -204,7 +204,8 @@ class Server(Answering):
         """The other side will not send so much more without asking, or nothing."""
         self._rows.pop(number, None)
         if isinstance(thing, Core) and _home.origin(thing) is None:
-            _lending.returned(thing, self.link, slots)
+            channel: Any = thing  # pyright: ignore[reportUnknownVariableType]
+            _lending.returned(channel, self.link, slots)
 
     def _recv(self, channel: Chan[Any], request: int, wait: bool) -> None:
         def finish(parked: Parked) -> None:
@@ -238,7 +239,7 @@ class Server(Answering):
         biased: bool,
         cases: list[tuple[bool, Chan[Any] | None, Any]],
     ) -> None:
-        onward = {
+        onward: set[Any] = {
             channel._link if _home.origin(channel) else None  # type: ignore[attr-defined]
             for _, channel, _ in cases
             if channel is not None
@@ -350,7 +351,7 @@ class Server(Answering):
 
 
 # what may be called of a channel: nothing that waits
-_OF_CHANNELS: Final[dict[str, Any]] = {
+_OF_CHANNELS: Final[dict[str, Callable[[Any], Any]]] = {
     "close": lambda channel: channel.close(),
     "closed": lambda channel: channel.closed,
     "len": len,

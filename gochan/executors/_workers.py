@@ -23,8 +23,8 @@ from .._chan import Chan
 from .._errors import BrokenWorkerProcess
 from . import _listener, _worker
 from ._crew import Crew
+from ._in_process import GRACE
 from ._link import Link
-from ._on_link import OnLink
 from ._serving import Server
 
 if TYPE_CHECKING:
@@ -32,102 +32,13 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from multiprocessing.process import BaseProcess
 
-    from .._goroutine import Goroutine
-    from ._pickling import Packed
+    from ._in_process import InProcess
     from ._wire import Stream
 
 __all__ = ("Worker", "Workers")
 
-# Seconds a cancelled goroutine has until a plain function comes to an operation, or
-# the loop of an async one turns, over and over. One that computes all that time is
-# killed, and its process with it.
-GRACE: Final = 1.0
 # Seconds a process has to end, once its link has: then it is killed.
 _PATIENCE: Final = 5.0
-
-
-class InProcess(OnLink):
-    """A goroutine in one of our own processes.
-
-    ``_timer`` is guarded by the lock; there is one only while there is a link.
-    """
-
-    __slots__ = ("_alive", "_timer", "pool", "worker")
-
-    def __init__(
-        self, goroutine: Goroutine[Any], packed: Packed, pool: Workers
-    ) -> None:
-        super().__init__(goroutine, packed)
-        self.pool = pool
-        self.worker: Worker
-        self._timer: threading.Timer | None = None
-        # since the timer was set: it may be cleaning up
-        self._alive = False
-
-    def begin(self) -> None:
-        self.pool.submit(self)
-
-    def start(self, worker: Worker) -> None:
-        """Run it there, or on another one if that has just died."""
-        self.worker = worker
-        try:
-            self.run_on(worker.link)
-        except BrokenWorkerProcess:
-            self.pool.submit(self, first=True)
-            if self._cancelled:
-                self.forget()
-
-    def forget(self) -> None:
-        if self.pool.forget(self):
-            self.finish(None, self.cancellation())
-
-    def withdraw(self, link: Link) -> None:
-        """Have it cancelled there, and insist."""
-        super().withdraw(link)
-        with self._lock:
-            # otherwise it has just ended, or knows already
-            if self.link is link and self._timer is None:
-                self._insist(link)
-
-    def _insist(self, link: Link) -> None:
-        """Look again in a while. With the lock held."""
-        self._alive = False
-        self._timer = timer = threading.Timer(GRACE, self._look, (link,))
-        timer.name = "gochan grace"
-        timer.daemon = True
-        timer.start()
-
-    def _look(self, link: Link) -> None:
-        """It has had its time."""
-        with self._lock:
-            if self._timer is None or self.link is not link:
-                return
-            if self._alive:
-                self._insist(link)
-        if self._alive:
-            # its loop turned a while ago: does it still?
-            super().withdraw(link)
-        else:
-            self.worker.kill()
-
-    def noted(self, *, final: bool) -> None:
-        with self._lock:
-            self._alive = True
-            timer = None
-            if final:
-                timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
-            timer.join()
-
-    def released(self, link: Link) -> None:
-        self.noted(final=True)
-        if link.over is None:
-            self.pool.free(self.worker)
-
-    def left(self) -> None:
-        super().left()
-        self.pool.leave()
 
 
 class Worker:
