@@ -39,7 +39,7 @@ async def results(
 
 
 async def mistakes(words: Chan[str], numbers: Chan[int]) -> None:
-    go(count, words, words, on=gochan.processes)  # type: ignore[call-arg]
+    go(count, words, words, on=gochan.processes)  # type: ignore[arg-type, call-arg]
     go(count, words, on=gochan.processes)  # type: ignore[arg-type]
     processes("2")  # type: ignore[arg-type]
     processes(2, "fork")  # type: ignore[arg-type]
