@@ -19,7 +19,7 @@ import gochan
 from gochan import Chan, SendOnClosed, WouldBlock, go, recv, scope, select, send
 from gochan.executors import _listener
 from support import in_processes as there
-from support.census import eventually
+from support.census import METHOD, eventually
 from support.idle import settle
 from support.threads import until
 
@@ -31,7 +31,7 @@ go_: Any = go
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Any]:
-    with gochan.executors.processes(2, "forkserver") as pool:
+    with gochan.executors.processes(2, METHOD) as pool:
         yield pool
 
 

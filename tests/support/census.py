@@ -8,14 +8,29 @@ import signal
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import anyio
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ("Census", "alive", "census", "children", "eventually", "semaphores", "stop")
+__all__ = (
+    "METHOD",
+    "Census",
+    "alive",
+    "census",
+    "children",
+    "eventually",
+    "semaphores",
+    "stop",
+)
+
+# How tests start processes: quickly, but for coverage, which sees nothing of those that
+# the fork server forks.
+METHOD: Literal["spawn", "forkserver"] = (
+    "spawn" if any(name.startswith("COV") for name in os.environ) else "forkserver"
+)
 
 # What multiprocessing keeps for the whole program, if anybody has used it: what
 # clears up after it, and what forks for it.
