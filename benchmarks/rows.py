@@ -77,7 +77,6 @@ class Row:
 LEFT_OUT: Final = (
     "timers_100k: gochan has no timers yet",
     "mutex_contended: gochan has no mutex yet",
-    "process_parent: gochan has no processes yet",
 )
 
 OURS = ("gochan/asyncio", "gochan/uvloop", "gochan/trio")
@@ -280,6 +279,27 @@ def _curve(name: str, title: str, counts: Sequence[int], names: Sequence[str]) -
     )
 
 
+def _process(shape: str, cap: int, size: int) -> Row:
+    """Two processes; one is started before anything is measured, and kept."""
+    titles = {
+        "process_parent": "from a process to this one",
+        "process_worker": "from this process to another one",
+        "process_array": "memory of an array, from a process to this one",
+    }
+    amount = f"{size // 1000:,} kB" if size < 1_000_000 else f"{size // 1_000_000} MB"
+    return Row(
+        f"{shape}-{cap}",
+        f"{titles[shape]}, {amount}, buffer of {cap}: per value",
+        shape,
+        _cells(
+            ("gochan/processes", "gochan/processes/trio", "multiprocessing.Queue"),
+            cap=cap,
+            size=size,
+        ),
+        slices=_SLICES,
+    )
+
+
 def _select_done(counts: Sequence[int], names: Sequence[str]) -> Row:
     title = "n select over one done channel, and their own"
     return _curve("select_done", title, counts, names)
@@ -297,6 +317,7 @@ def _quick() -> list[Row]:
         _threads("0", threads),
         _threads("128", threads),
         _thread_loop("128", crossing),
+        _process("process_parent", 128, 1_000),
         _parked(20_000, ("gochan/asyncio", "asyncio tasks")),
         _select_done((10, 10_000), ("gochan/asyncio", "gochan/trio")),
     ]
@@ -365,6 +386,9 @@ def _full(big: bool) -> list[Row]:
             _cells(("gochan/asyncio", "gochan/trio", "culsans", "aiologic"), cap=128),
             slices=_SLICES,
         ),
+        _process("process_parent", 128, 1_000),
+        _process("process_worker", 128, 1_000),
+        _process("process_array", 8, 8_000_000),
         _select_done(counts[:-1], (*OURS[::2], "aiochan", "Go/1 core")),
         _curve("among_waiters", "n wait on one channel", counts, curves),
         _curve("among_channels", "n channels in turn, buffer of 1", counts, curves),

@@ -17,9 +17,15 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT))
 
 from benchmarks import floors, report, rows  # noqa: E402
-from benchmarks.contestants import CONTESTANTS, base, ours, ours_threads  # noqa: E402
+from benchmarks.contestants import (  # noqa: E402
+    CONTESTANTS,
+    base,
+    make,
+    ours,
+    ours_threads,
+)
 from benchmarks.results import CellResult, Results, RowResult, ratio  # noqa: E402
-from benchmarks.shapes import BLOCKING, COROUTINES  # noqa: E402
+from benchmarks.shapes import BLOCKING, COROUTINES, PROCESSES  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +75,17 @@ def test_every_shape_runs_between_threads(shape: str) -> None:
     check(ours_threads.make(""), shape)
 
 
+@pytest.mark.parametrize("name", ["gochan/processes", "multiprocessing.Queue"])
+def test_every_shape_runs_between_processes(name: str) -> None:
+    contestant: Any = make(name)
+    for shape in PROCESSES:
+        sample = contestant.measure(shape, 10, {"cap": 8, "size": 100_000})
+        assert sample.values["ns"] > 0
+    with pytest.raises(base.Unsupported):
+        contestant.measure("spsc", 10, {"cap": 8, "size": 1})
+    contestant.close()
+
+
 def test_what_a_contestant_cannot_do_is_said() -> None:
     with pytest.raises(base.Unsupported, match="rendezvous"):
         ours_threads.make("").measure("seq", 1, {"cap": 0})
@@ -84,7 +101,7 @@ def cells() -> Iterator[tuple[str, str, int | None]]:
 
 def test_rows_name_shapes_and_contestants_that_there_are() -> None:
     for row in ALL_ROWS:
-        assert row.shape in COROUTINES.keys() | BLOCKING.keys()
+        assert row.shape in {*COROUTINES, *BLOCKING, *PROCESSES}
         assert {cell.contestant for cell in row.cells} <= CONTESTANTS.keys()
 
 

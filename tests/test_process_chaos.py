@@ -20,7 +20,7 @@ import gochan
 from gochan import Chan, SendCase, go, recv, scope, select, send
 from gochan.executors import _serving
 from support import in_processes as there
-from support.blocking import eventually
+from support.census import METHOD, eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,7 @@ class Chaos:
         self.acknowledged: set[str] = set()
 
     async def main(self) -> None:
-        pool = gochan.executors.processes(PROCESSES, "forkserver")
+        pool = gochan.executors.processes(PROCESSES, METHOD)
         async with scope():
             for party in range(PROCESSES):  # pyright: ignore[reportUnusedVariable]
                 go(self.keep_running, pool, f"p{party}")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 METHODS = ["spawn", "forkserver"]
+SLOWLY = pytest.param("forkserver", marks=pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +100,7 @@ def test_after_an_error(method: Any, backend: dict[str, Any]) -> None:
     assert seen.gone()
 
 
+@pytest.mark.slow
 def test_after_processes_have_died(backend: dict[str, Any]) -> None:
     warm_up("forkserver")
     before, seen = census(), Seen()
@@ -220,8 +222,10 @@ class Program:
         return [pid for pid in self.children if alive(pid)]
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("function", ["wait_on", "compute_on"])
+@pytest.mark.parametrize("method", ["spawn", SLOWLY])
+@pytest.mark.parametrize(
+    "function", ["wait_on", pytest.param("compute_on", marks=pytest.mark.slow)]
+)
 def test_after_ctrl_c(
     tmp_path: Path, backend: dict[str, Any], method: str, function: str
 ) -> None:
@@ -235,7 +239,7 @@ def test_after_ctrl_c(
     assert not list(program.folder.glob("gochan*"))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["spawn", SLOWLY])
 def test_when_the_parent_is_killed(
     tmp_path: Path, backend: dict[str, Any], method: str
 ) -> None:

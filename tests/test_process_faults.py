@@ -14,8 +14,7 @@ from anyio import BrokenWorkerProcess
 import gochan
 from gochan import Chan, Goroutine, WouldBlock, go, scope
 from support import in_processes as there
-from support.blocking import eventually
-from support.census import stop
+from support.census import METHOD, eventually, stop
 from support.idle import settle
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ go_: Any = go
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Any]:
     """Processes that all tests of this file use: those that die are replaced."""
-    with gochan.executors.processes(3, "forkserver") as pool:
+    with gochan.executors.processes(3, METHOD) as pool:
         yield pool
 
 

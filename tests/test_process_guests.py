@@ -18,8 +18,7 @@ from anyio import BrokenWorkerProcess
 import gochan
 from gochan import Chan, GoroutineCancelled, go, recv, scope, select
 from support import in_processes as there
-from support.blocking import eventually
-from support.census import census, stop
+from support.census import census, eventually, stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,8 +66,8 @@ def needs(name: str, there_is: object) -> Any:
     scope="module",
     params=[
         "spawn",
-        "forkserver",
-        "unknown",
+        pytest.param("forkserver", marks=pytest.mark.slow),
+        pytest.param("unknown", marks=pytest.mark.slow),
         needs("loky", importlib.util.find_spec("loky")),
         needs("interpreters", sys.version_info >= (3, 14)),
     ],

@@ -15,7 +15,7 @@ import gochan
 from gochan import Chan, context, go, scope, sync, time
 from gochan.context import Canceled, DeadlineExceeded, Key
 from support import in_processes as there
-from support.blocking import eventually
+from support.census import METHOD, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ go_: Any = go
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Any]:
-    with gochan.executors.processes(2, "forkserver") as pool:
+    with gochan.executors.processes(2, METHOD) as pool:
         yield pool
 
 
@@ -133,9 +133,9 @@ async def test_a_context_is_let_go_of(pool: Any) -> None:
     await eventually(lambda: len(own._children) < 10)
 
 
-async def test_the_process_of_a_context_dies(pool: Any) -> None:
+async def test_the_process_of_a_context_dies() -> None:
     sink = Chan[Any](1)
-    async with scope():
+    async with gochan.executors.processes(1, METHOD) as pool, scope():
         await go(there.make_context, sink, on=pool)
         ctx = sink.recv_nowait()
         assert ctx.err() is None

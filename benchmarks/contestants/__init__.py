@@ -31,6 +31,8 @@ CONTESTANTS: Final[Mapping[str, _How]] = {
     "gochan/uvloop": _How("ours", "uvloop", ("gochan-csp", "anyio", "uvloop")),
     "gochan/trio": _How("ours", "trio", ("gochan-csp", "anyio", "trio")),
     "gochan/threads": _How("ours_threads", "", ("gochan-csp",)),
+    "gochan/processes": _How("processes", "asyncio", ("gochan-csp", "anyio")),
+    "gochan/processes/trio": _How("processes", "trio", ("gochan-csp", "anyio", "trio")),
     "asyncio.Queue": _How("peer_asyncio", "asyncio"),
     "asyncio.Queue/uvloop": _How("peer_asyncio", "uvloop", ("uvloop",)),
     "asyncio tasks": _How("tasks", "asyncio"),
@@ -50,6 +52,7 @@ CONTESTANTS: Final[Mapping[str, _How]] = {
     "queue.Queue": _How("peer_queue", "Queue"),
     "queue.SimpleQueue": _How("peer_queue", "SimpleQueue"),
     "threads": _How("threads"),
+    "multiprocessing.Queue": _How("processes", "multiprocessing"),
     "pygo-routines": _How("peer_pygo", "", ("pygo-routines",)),
     "asyncio.sleep(0)": _How("limits", "asyncio"),
     "trio checkpoint": _How("limits", "trio", ("trio",)),
@@ -64,6 +67,8 @@ OURS: Final = "gochan/asyncio"
 
 def ours_for(name: str) -> str:
     """The contestant of ours that ``name`` is compared with."""
+    if name == "multiprocessing.Queue" or name.startswith("gochan/processes"):
+        return "gochan/processes"
     _, _, where = name.partition("/")
     if where == "uvloop":
         return "gochan/uvloop"

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
     from benchmarks.contestants.base import Sample
 
-__all__ = ("BLOCKING", "COROUTINES")
+__all__ = ("BLOCKING", "COROUTINES", "PROCESSES")
+
+# done by contestants.processes, in their own way
+PROCESSES = ("process_array", "process_parent", "process_worker")
 
 COROUTINES: Mapping[str, Callable[..., Awaitable[Sample]]] = {
     "seq": flow.seq,

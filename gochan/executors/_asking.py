@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from _thread import allocate_lock, get_ident
+from abc import ABC, abstractmethod
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from .. import _backends
-from .._backends import _thread
+from .._backends import _thread, uninterrupted
 from .._errors import BrokenWorkerProcess
 from .._waiter import Waiter, WaitQueue
 from ._pickling import NOTHING, Packed
@@ -37,6 +38,7 @@ class _Asked(WaitQueue):
         super().__init__(link.lock)
         self.link = link
 
+    @uninterrupted
     def drop(self, node: Node) -> bool:
         """Ask for an answer now. The waiter has to wait for it: never True."""
         with self.lock:
@@ -48,7 +50,7 @@ class _Asked(WaitQueue):
         return False
 
 
-class Asking:
+class Asking(ABC):
     """What we have asked the other side of a link. The base of ``Link``.
 
     Attributes:
@@ -70,19 +72,19 @@ class Asking:
         self._numbers = itertools.count(1)
         self._asked = _Asked(self)
 
+    @abstractmethod
     def post(
         self, kind: int, target: int = 0, request: int = 0, packed: Packed = NOTHING
     ) -> None:
         """Send a message. Never blocks; from any thread."""
-        raise NotImplementedError
 
+    @uninterrupted
     def ask(
         self,
         waiter: Waiter,
         kind: int,
         target: int = 0,
         packed: Packed = NOTHING,
-        queue: WaitQueue | None = None,
     ) -> int:
         """Send a request; ``waiter`` will be given an ``Answer`` and be woken.
 
@@ -94,7 +96,7 @@ class Asking:
                 raise BrokenWorkerProcess(self.over)
             number = next(self._numbers) & 0xFFFFFFFF
             waiter.case = number
-            waiter.queue = queue or self._asked
+            waiter.queue = self._asked
             self.calls[number] = waiter
         self.post(kind, target, number, packed)
         return number
@@ -183,6 +185,7 @@ class Asking:
         """Ask for the answer to a request now; never waits."""
         self.stream.post(WITHDRAW, 0, number, why.encode())
 
+    @uninterrupted
     def abandon(self, waiter: Waiter) -> None:
         """Nobody waits for the answer any more: what comes is sent back."""
         with self.lock:

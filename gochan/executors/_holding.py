@@ -6,6 +6,7 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+from .._backends import uninterrupted
 from .._waiter import Waiter
 from . import _home
 from ._asking import Asking
@@ -63,6 +64,7 @@ class Holding(Asking):
         """
         return pack(value, name, _home.as_handle)
 
+    @uninterrupted
     def post(
         self, kind: int, target: int = 0, request: int = 0, packed: Packed = NOTHING
     ) -> None:
@@ -74,6 +76,7 @@ class Holding(Asking):
             self._release()
         self.stream.post(kind, target, request, payload, buffers)
 
+    @uninterrupted
     def spend(self, number: int, packed: Packed) -> bool:
         """Send without asking for an answer. False if that is not possible now.
 

@@ -13,6 +13,7 @@ from _thread import allocate_lock
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from .._backends import uninterrupted
 from ._pickling import arriving
 
 __all__ = ("arrive", "as_handle", "known", "number_of", "remember", "was_forked")
@@ -49,6 +50,7 @@ def was_forked() -> bool:
     return _here.forked
 
 
+@uninterrupted
 def number_of(thing: Any) -> int:
     """By what number others know a thing, or a handle, through this process."""
     here = _here

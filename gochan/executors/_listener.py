@@ -99,7 +99,10 @@ class _Listening:
         try:
             begin, stream, process = self._check(connection)
         except Exception as error:  # whatever a stranger makes it raise
-            _log.warning("refused a connection to %s: %r", self.address, error)
+            # it may also be one of ours that was ended while it connected
+            gone = isinstance(error, EOFError | ConnectionError)
+            level = logging.INFO if gone else logging.WARNING
+            _log.log(level, "refused a connection to %s: %r", self.address, error)
             return
         finally:
             connection.close()

@@ -8,11 +8,29 @@ import signal
 import tempfile
 import threading
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from .blocking import eventually
+import anyio
 
-__all__ = ("Census", "alive", "census", "children", "semaphores", "stop")
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = (
+    "METHOD",
+    "Census",
+    "alive",
+    "census",
+    "children",
+    "eventually",
+    "semaphores",
+    "stop",
+)
+
+# How tests start processes: quickly, but for coverage, which sees nothing of those that
+# the fork server forks.
+METHOD: Literal["spawn", "forkserver"] = (
+    "spawn" if any(name.startswith("COV") for name in os.environ) else "forkserver"
+)
 
 # What multiprocessing keeps for the whole program, if anybody has used it: what
 # clears up after it, and what forks for it.
@@ -36,6 +54,16 @@ def children(pid: int | None = None) -> dict[int, str]:
         found[child] = command
         found |= children(child)
     return found
+
+
+async def eventually(condition: Callable[[], object]) -> None:
+    """Wait until something is the case that other processes do.
+
+    Asks again and again, and leaves them the processor meanwhile.
+    """
+    with anyio.fail_after(30):
+        while not condition():
+            await anyio.sleep(0.002)
 
 
 async def stop(pid: int) -> None:
@@ -91,11 +119,11 @@ def census() -> Census:
             # that of the folder itself
             continue
     return Census(
-        # trio keeps its idle threads for ten seconds
         threads=frozenset(
             thread.name
             for thread in threading.enumerate()
-            if not thread.name.startswith("Trio thread ")
+            # trio keeps them for a while
+            if not thread.name.startswith("Trio thread")
         ),
         processes=frozenset(
             (pid, command) for pid, command in children().items() if pid not in kept
