@@ -12,11 +12,10 @@ pytest-asyncio's or pytest-trio's plugin.
 
 from __future__ import annotations
 
-import importlib
 import os
 import random
-from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import ExitStack, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -27,10 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from contextlib import AbstractContextManager
 
+
 __all__ = ("pytest_addoption", "pytest_configure", "pytest_report_header")
 
 _SEED: Final = pytest.StashKey[int]()
-_RACE: Final = pytest.StashKey[Any]()
+_DETECTOR: Final[pytest.StashKey[Callable[..., Detector]]] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -86,7 +86,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
 
         checked = leakcheck()
     with (
-        stash[_RACE].detector(report="raise") if _RACE in stash else nullcontext(),
+        stash[_DETECTOR](report="raise") if _DETECTOR in stash else nullcontext(),
         _seeded(stash[_SEED]) if _SEED in stash else nullcontext(),
         checked,
     ):
@@ -104,21 +104,16 @@ def _seeded(seed: int) -> Generator[None, None, None]:
 
 def _install_race(config: pytest.Config) -> None:
     """Have the project's modules rewritten that are imported from now on."""
-    try:
-        race: Any = importlib.import_module("gochan.race")
-        hook: Any = importlib.import_module("gochan.race._hook")
-    except ModuleNotFoundError:
-        raise pytest.UsageError(
-            "--gochan-race: this version of gochan has no race detector"
-        ) from None
-    config.stash[_RACE] = race
+    from _pytest.assertion import rewrite
+
+    from .race import _hook, detector
 
     def rewrite_asserts(tree: ast.Module, source: bytes, path: str) -> None:
         """What pytest does to modules of tests, which are not its to load then."""
-        private: Any = importlib.import_module("_pytest.assertion.rewrite")
-        private.rewrite_asserts(tree, source, path, config)
+        rewrite.rewrite_asserts(tree, source, path, config)
 
-    chosen = hook.own_files(os.fspath(config.rootpath))
-    rewriting = hook.install(chosen, first=rewrite_asserts)
-    rewriting.__enter__()
-    config.add_cleanup(lambda: rewriting.__exit__(None, None, None))
+    config.stash[_DETECTOR] = detector
+    chosen = _hook.own_files(os.fspath(config.rootpath))
+    rewriting = ExitStack()
+    rewriting.enter_context(_hook.install(chosen, first=rewrite_asserts))
+    config.add_cleanup(rewriting.close)
