@@ -12,6 +12,7 @@ pytest-asyncio's or pytest-trio's plugin.
 
 from __future__ import annotations
 
+import ast
 import os
 import random
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -22,7 +23,6 @@ import pytest
 from . import _select
 
 if TYPE_CHECKING:
-    import ast
     from collections.abc import Generator
     from contextlib import AbstractContextManager
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ("pytest_addoption", "pytest_configure", "pytest_report_header")
 
 _SEED: Final = pytest.StashKey[int]()
-_DETECTOR: Final[pytest.StashKey[Callable[..., Detector]]] = pytest.StashKey()
+_RACE: Final = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -81,12 +81,17 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     __tracebackhide__ = True
     stash = item.config.stash
     checked: AbstractContextManager[object] = nullcontext()
+    watched: AbstractContextManager[object] = nullcontext()
+    if _RACE in stash:
+        from .race import detector
+
+        watched = detector(report="raise")
     if item.get_closest_marker("gochan_leakcheck") is not None:
         from .testing import leakcheck
 
         checked = leakcheck()
     with (
-        stash[_DETECTOR](report="raise") if _DETECTOR in stash else nullcontext(),
+        watched,
         _seeded(stash[_SEED]) if _SEED in stash else nullcontext(),
         checked,
     ):
@@ -106,13 +111,20 @@ def _install_race(config: pytest.Config) -> None:
     """Have the project's modules rewritten that are imported from now on."""
     from _pytest.assertion import rewrite
 
-    from .race import _hook, detector
+    from .race import _hook
 
     def rewrite_asserts(tree: ast.Module, source: bytes, path: str) -> None:
         """What pytest does to modules of tests, which are not its to load then."""
         rewrite.rewrite_asserts(tree, source, path, config)
+        for node in ast.walk(tree):
+            # it says where its own nodes begin, and not where they end
+            if isinstance(node, (ast.expr, ast.stmt)) and not hasattr(
+                node, "end_lineno"
+            ):
+                node.end_lineno = node.lineno
+                node.end_col_offset = node.col_offset
 
-    config.stash[_DETECTOR] = detector
+    config.stash[_RACE] = True
     chosen = _hook.own_files(os.fspath(config.rootpath))
     rewriting = ExitStack()
     rewriting.enter_context(_hook.install(chosen, first=rewrite_asserts))
