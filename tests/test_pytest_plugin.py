@@ -9,8 +9,8 @@ import textwrap
 import pytest
 
 # what is loaded by the tests inside would be forgotten, and loaded a second time
-import gochan.race._hook
-import gochan.testing  # noqa: F401
+import gochan.race._hook as _
+import gochan.testing as __
 
 pytest_plugins = ["pytester"]
 
@@ -287,7 +287,7 @@ def test_races(project: Project) -> None:
     written = project.run("-v", "--gochan-race")
     assert outcomes(written) == {**plain, "test_races": "FAILED"}
     assert "1 data race" in written
-    assert re.search(r'program\.py", line \d+, in add', written)
+    assert re.search(r'program\.py", line \d+, in racing', written)
     assert "assert 4 == 'rewritten'" in written
 
 
