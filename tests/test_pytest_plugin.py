@@ -8,11 +8,13 @@ import textwrap
 
 import pytest
 
-# what is loaded by the tests inside would be forgotten, and loaded a second time
-import gochan.race._hook as _
-import gochan.testing as __
+import gochan.testing
+from gochan.race import _hook
 
 pytest_plugins = ["pytester"]
+
+# What is first loaded by the tests inside would be forgotten, and loaded again.
+LOADED = (_hook, gochan.testing)
 
 HAS_TRIO = importlib.util.find_spec("trio") is not None
 QUIET = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:timeout")
@@ -291,6 +293,7 @@ def test_races(project: Project) -> None:
     assert "assert 4 == 'rewritten'" in written
 
 
+@pytest.mark.slow
 def test_nothing_is_done_unless_asked_for(project: Project) -> None:
     """And it can be left out altogether."""
     project.write(LEAKS + "    def test_one(): run(leaves)\n")
