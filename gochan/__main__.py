@@ -10,13 +10,13 @@ the script's; 1 if it raises, 2 if that is a deadlock, as in Go, 66 if races wer
 from __future__ import annotations
 
 import argparse
-import importlib
 import os.path
 import platform
 import runpy
+import signal
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from ._errors import DeadlockError
 from ._live import live
@@ -26,6 +26,8 @@ from ._seeing import dump, dump_on_signal
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
+
+    from .race import Detector
 
 __all__ = ("main",)
 
@@ -78,7 +80,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.trace is not None:
         raise _NotThereError("--trace: this version cannot record traces")
     run_path: Callable[[str], object] = _plainly
-    detector: Any = None
+    detector: Detector | None = None
     if options.race:
         run_path, detector = _racing()
     if options.backend is not None:
@@ -87,7 +89,7 @@ def _run(options: argparse.Namespace) -> int:
         run.__kwdefaults__["backend"] = options.backend
     if options.dump_on_exit:
         at_end.append(_dump_left)
-    if hasattr(importlib.import_module("signal"), "SIGQUIT"):
+    if hasattr(signal, "SIGQUIT"):
         dump_on_signal()
     script: str = options.script
     if not os.path.exists(script):
@@ -115,14 +117,11 @@ def _plainly(script: str) -> object:
     return runpy.run_path(script, run_name="__main__")
 
 
-def _racing() -> tuple[Callable[[str], object], Any]:
+def _racing() -> tuple[Callable[[str], object], Detector]:
     """How to run a script under the race detector, and the detector."""
-    try:
-        race: Any = importlib.import_module("gochan.race")
-        hook: Any = importlib.import_module("gochan.race._hook")
-    except ModuleNotFoundError as missing:
-        raise _NotThereError("--race: this version has no race detector") from missing
-    return hook.run_path, race.detector(report="log")
+    from .race import _hook, detector
+
+    return _hook.run_path, detector(report="log")
 
 
 def _dump_left(returned: bool) -> None:

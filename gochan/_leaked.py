@@ -86,9 +86,17 @@ def _wakers(look: Look) -> list[object]:
     return [waiter, *(queue for queue in queues if queue is not None)]
 
 
+def _selves(look: Look) -> list[object]:
+    """What a goroutine is: who has one of these has nothing to wake it with."""
+    body = look.scope._backend.coroutine_of(look.task)
+    return [look.task, look.goroutine, body, look.goroutine.coroutine]
+
+
 def _owned(look: Look) -> list[object]:
-    """What a goroutine leads to by itself."""
-    return [*gc.get_referents(look.task), *gc.get_referents(look.goroutine)]
+    """What a goroutine leads to."""
+    # the coroutine may be the task's own
+    selves = {id(itself): itself for itself in _selves(look)}
+    return gc.get_referents(*selves.values())
 
 
 class _Graph:
@@ -103,11 +111,12 @@ class _Graph:
         self.marked: set[int] = set()
         # whom it wakes that something is marked
         self.wakes: dict[int, list[Look]] = {}
-        # tasks are everywhere, and lead to their coroutines
+        # the tasks of others
         self.tasks: set[type[Any]] = {type(look.task) for look in parked}
         # never ready: who has it wakes nobody; and where global variables are
         self.borders = {id(nil), id(nil._senders), id(nil._receivers)}
         self.borders |= {id(vars(module)) for module in list(sys.modules.values())}
+        self.borders |= {id(itself) for look in parked for itself in _selves(look)}
         self._ahead: list[Any] = []
         for queue in (nil._senders, nil._receivers):
             self._enter(gc.get_referents(queue))

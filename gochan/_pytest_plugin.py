@@ -12,25 +12,25 @@ pytest-asyncio's or pytest-trio's plugin.
 
 from __future__ import annotations
 
-import importlib
+import ast
 import os
 import random
-from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import ExitStack, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from . import _select
 
 if TYPE_CHECKING:
-    import ast
     from collections.abc import Generator
     from contextlib import AbstractContextManager
+
 
 __all__ = ("pytest_addoption", "pytest_configure", "pytest_report_header")
 
 _SEED: Final = pytest.StashKey[int]()
-_RACE: Final = pytest.StashKey[Any]()
+_RACE: Final = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -81,12 +81,17 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     __tracebackhide__ = True
     stash = item.config.stash
     checked: AbstractContextManager[object] = nullcontext()
+    watched: AbstractContextManager[object] = nullcontext()
+    if _RACE in stash:
+        from .race import detector
+
+        watched = detector(report="raise")
     if item.get_closest_marker("gochan_leakcheck") is not None:
         from .testing import leakcheck
 
         checked = leakcheck()
     with (
-        stash[_RACE].detector(report="raise") if _RACE in stash else nullcontext(),
+        watched,
         _seeded(stash[_SEED]) if _SEED in stash else nullcontext(),
         checked,
     ):
@@ -104,21 +109,23 @@ def _seeded(seed: int) -> Generator[None, None, None]:
 
 def _install_race(config: pytest.Config) -> None:
     """Have the project's modules rewritten that are imported from now on."""
-    try:
-        race: Any = importlib.import_module("gochan.race")
-        hook: Any = importlib.import_module("gochan.race._hook")
-    except ModuleNotFoundError:
-        raise pytest.UsageError(
-            "--gochan-race: this version of gochan has no race detector"
-        ) from None
-    config.stash[_RACE] = race
+    from _pytest.assertion import rewrite
+
+    from .race import _hook
 
     def rewrite_asserts(tree: ast.Module, source: bytes, path: str) -> None:
         """What pytest does to modules of tests, which are not its to load then."""
-        private: Any = importlib.import_module("_pytest.assertion.rewrite")
-        private.rewrite_asserts(tree, source, path, config)
+        rewrite.rewrite_asserts(tree, source, path, config)
+        for node in ast.walk(tree):
+            # it says where its own nodes begin, and not where they end
+            if isinstance(node, (ast.expr, ast.stmt)) and not hasattr(
+                node, "end_lineno"
+            ):
+                node.end_lineno = node.lineno
+                node.end_col_offset = node.col_offset
 
-    chosen = hook.own_files(os.fspath(config.rootpath))
-    rewriting = hook.install(chosen, first=rewrite_asserts)
-    rewriting.__enter__()
-    config.add_cleanup(lambda: rewriting.__exit__(None, None, None))
+    config.stash[_RACE] = True
+    chosen = _hook.own_files(os.fspath(config.rootpath))
+    rewriting = ExitStack()
+    rewriting.enter_context(_hook.install(chosen, first=rewrite_asserts))
+    config.add_cleanup(rewriting.close)

@@ -32,6 +32,7 @@ from gochan import (
     sync,
     time,
 )
+from support.garbage import little_garbage
 from support.idle import settle
 
 if TYPE_CHECKING:
@@ -45,11 +46,8 @@ if not getattr(sys, "_is_gil_enabled", lambda: True)():  # pragma: no cover
 
 @pytest.fixture(scope="module", autouse=True)
 def fast() -> Iterator[None]:
-    """Garbage is collected in all of these: let it not look at the test runner."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
+    with little_garbage():
+        yield
 
 
 def leaked() -> set[str]:
@@ -297,7 +295,7 @@ def test_a_dump_of_none(capsys: pytest.CaptureFixture[str]) -> None:
 
 # These may be woken: each keeps a channel in its own way, and returns what keeps it
 
-GLOBAL: Any = None
+kept_by_a_module: Any = None
 VARIABLE: ContextVar[Any] = ContextVar("variable")
 
 
@@ -372,8 +370,8 @@ def in_a_class(ch: Chan[int]) -> object:
 
 
 def in_a_module(ch: Chan[int]) -> object:
-    global GLOBAL
-    GLOBAL = ch  # pyright: ignore[reportConstantRedefinition]
+    global kept_by_a_module
+    kept_by_a_module = ch
     return None
 
 
@@ -409,11 +407,11 @@ WAYS = (
 
 @contextmanager
 def undone() -> Generator[None]:
-    global GLOBAL
+    global kept_by_a_module
     try:
         yield
     finally:
-        GLOBAL = Class.attribute = None  # pyright: ignore[reportConstantRedefinition]
+        kept_by_a_module = Class.attribute = None
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)

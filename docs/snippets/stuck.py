@@ -10,7 +10,7 @@ async def worker(jobs: Chan[int]) -> None:
 
 async def main() -> None:
     jobs = Chan[int](name="jobs")
-    async with scope():
+    async with scope(name="workers"):
         for _ in range(2):
             go(worker, jobs)
         for job in range(3):
