@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ("FULL", "LEFT_OUT", "QUICK", "Cell", "Effort", "Row", "rows")
+__all__ = ("FULL", "QUICK", "Cell", "Effort", "Row", "rows")
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,6 @@ class Row:
     fresh: bool = False
 
 
-# Part of the suite, but gochan does not have what they measure yet.
-LEFT_OUT: Final = (
-    "timers_100k: gochan has no timers yet",
-    "mutex_contended: gochan has no mutex yet",
-    "process_parent: gochan has no processes yet",
-)
-
 OURS = ("gochan/asyncio", "gochan/uvloop", "gochan/trio")
 SELECTING = (*OURS, "aiochan", "asyncio-channel")
 GO = ("Go/1 core", "Go/2 cores")
@@ -126,6 +119,17 @@ STARTING = (
     "gevent",
     "threads",
     "pygo-routines",
+)
+
+# these have locks
+LOCKS = (
+    *OURS,
+    "asyncio tasks",
+    "asyncio tasks/uvloop",
+    "anyio/asyncio",
+    "anyio/trio",
+    "trio",
+    "aiologic",
 )
 
 # who is compared in a quick run: those that the floors name, and the best peers
@@ -265,6 +269,27 @@ def _parked(count: int, names: Sequence[str]) -> Row:
     )
 
 
+def _timers(count: int, names: Sequence[str]) -> Row:
+    return Row(
+        f"timers_{count // 1000}k",
+        f"{count:,} timers, stopped before their time; and as many that fire: each",
+        "timers",
+        _cells(names, count=count),
+        metrics={"set": "ns to set", "stop": "ns to stop", "fire": "ns to fire"},
+        operations=0,
+    )
+
+
+def _process_parent(names: Sequence[str]) -> Row:
+    return Row(
+        "process_parent",
+        "1 kB values from another process, buffer of 128: per item",
+        "process_parent",
+        _cells(names, cap=128, size=1024),
+        operations=10_000,
+    )
+
+
 def _curve(name: str, title: str, counts: Sequence[int], names: Sequence[str]) -> Row:
     return Row(
         name,
@@ -299,6 +324,7 @@ def _quick() -> list[Row]:
         _thread_loop("128", crossing),
         _parked(20_000, ("gochan/asyncio", "asyncio tasks")),
         _select_done((10, 10_000), ("gochan/asyncio", "gochan/trio")),
+        _process_parent(("gochan/asyncio", "multiprocessing.Queue")),
     ]
 
 
@@ -356,6 +382,23 @@ def _full(big: bool) -> list[Row]:
             ),
         ),
         _parked(100_000, ("gochan/asyncio", "asyncio tasks", "Go/1 core")),
+        _timers(
+            100_000,
+            (*OURS, "asyncio tasks", "asyncio tasks/uvloop", "Go/1 core"),
+        ),
+        Row(
+            "mutex_contended",
+            "4 take a lock in turn, and let others run while they have it: each time",
+            "mutex_contended",
+            _cells((*LOCKS, *GO)),
+        ),
+        Row(
+            "mutex_threads",
+            "4 threads take a lock again and again: each time",
+            "mutex_contended",
+            _cells(("gochan/threads", "threads", "aiologic/threads")),
+            slices=_SLICES,
+        ),
         *(_threads(cap, THREADS) for cap in _CAPS),
         *(_thread_loop(cap, crossing) for cap in ("1", "128")),
         Row(
@@ -365,6 +408,7 @@ def _full(big: bool) -> list[Row]:
             _cells(("gochan/asyncio", "gochan/trio", "culsans", "aiologic"), cap=128),
             slices=_SLICES,
         ),
+        _process_parent(("gochan/asyncio", "gochan/trio", "multiprocessing.Queue")),
         _select_done(counts[:-1], (*OURS[::2], "aiochan", "Go/1 core")),
         _curve("among_waiters", "n wait on one channel", counts, curves),
         _curve("among_channels", "n channels in turn, buffer of 1", counts, curves),

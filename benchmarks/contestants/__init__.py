@@ -49,6 +49,7 @@ CONTESTANTS: Final[Mapping[str, _How]] = {
     "gevent": _How("peer_gevent", "", ("gevent", "greenlet")),
     "queue.Queue": _How("peer_queue", "Queue"),
     "queue.SimpleQueue": _How("peer_queue", "SimpleQueue"),
+    "multiprocessing.Queue": _How("peer_multiprocessing"),
     "threads": _How("threads"),
     "pygo-routines": _How("peer_pygo", "", ("pygo-routines",)),
     "asyncio.sleep(0)": _How("limits", "asyncio"),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
-    from contextlib import AbstractAsyncContextManager
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     Send = Callable[[Any], Awaitable[object]]
     Recv = Callable[[], Awaitable[Any]]
@@ -129,6 +129,22 @@ class Coroutines(Contestant):
         """A new channel: the blocking send for threads, the receive for the loop."""
         raise Unsupported("its channel is not for threads")
 
+    def call_later(
+        self, seconds: float, call: Callable[[], object]
+    ) -> Callable[[], object]:
+        """Call in so many seconds; what is returned stops that."""
+        raise Unsupported("no timers")
+
+    def mutex(self) -> Any:
+        """A new lock, for ``async with``."""
+        raise Unsupported("no lock")
+
+    def process(
+        self, cap: int, n: int, size: int
+    ) -> AbstractAsyncContextManager[Callable[[], Awaitable[object]]]:
+        """Another process that sends ``n`` times ``size`` bytes: how to receive."""
+        raise Unsupported("its channel is not for processes")
+
     # Select, each over channels as in Ends.channel
 
     async def receive_any(self, channels: Sequence[Any], n: int) -> None:
@@ -199,6 +215,16 @@ class Blocking(Contestant):
     def gate(self) -> tuple[Callable[[], object], Callable[[], object]]:
         """What many wait in, and what lets them through."""
         raise Unsupported("too many threads")
+
+    def mutex(self) -> Any:
+        """A new lock, for ``with``."""
+        raise Unsupported("no lock")
+
+    def process(
+        self, cap: int, n: int, size: int
+    ) -> AbstractContextManager[Callable[[], object]]:
+        """Another process that sends ``n`` times ``size`` bytes: how to receive."""
+        raise Unsupported("its channel is not for processes")
 
     def receive_any(self, channels: Sequence[Any], n: int) -> None:
         """Receive ``n`` values from whichever channel has one."""

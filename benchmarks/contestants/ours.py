@@ -7,6 +7,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
 import gochan
+import gochan.sync
+import gochan.time
 from gochan import Chan, go, recv, scope, select, send
 from gochan.buffers import Unbounded
 
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
     from .base import Recv
 
 __all__ = ("Gochan", "make")
+
+
+def feed(ch: Chan[bytes], n: int, size: int) -> None:
+    for i in range(n):
+        ch.blocking_send(i.to_bytes(size, "big"))
 
 
 class Gochan(Coroutines):
@@ -59,6 +66,23 @@ class Gochan(Coroutines):
     def crossing(self, cap: int) -> tuple[Callable[[Any], object], Recv]:
         ch = Chan[Any](cap)
         return ch.blocking_send, ch.recv
+
+    def call_later(
+        self, seconds: float, call: Callable[[], object]
+    ) -> Callable[[], object]:
+        return gochan.time.after_func(seconds, call).stop
+
+    def mutex(self) -> Any:
+        return gochan.sync.Mutex()
+
+    @asynccontextmanager
+    async def process(
+        self, cap: int, n: int, size: int
+    ) -> AsyncGenerator[Callable[[], Awaitable[object]]]:
+        ch = Chan[bytes](cap)
+        async with scope() as opened:
+            opened.go(feed, ch, n, size, on=gochan.processes)
+            yield ch.recv
 
     async def receive_any(self, channels: Sequence[Chan[Any]], n: int) -> None:
         cases = [recv(ch) for ch in channels]

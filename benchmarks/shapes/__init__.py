@@ -18,10 +18,13 @@ from . import (
     crossing,
     flow,
     growth,
+    mutexes,
     networks,
     parked,
+    processes,
     selects,
     tasks,
+    timers,
 )
 
 if TYPE_CHECKING:
@@ -46,6 +49,9 @@ COROUTINES: Mapping[str, Callable[..., Awaitable[Sample]]] = {
     "skynet": tasks.skynet,
     "spawn_join": tasks.spawn_join,
     "parked": parked.parked,
+    "timers": timers.timers,
+    "mutex_contended": mutexes.mutex_contended,
+    "process_parent": processes.process_parent,
     "thread_loop": crossing.thread_loop,
     "loop_loop": crossing.loop_loop,
     "select_done": growth.select_done,
@@ -69,4 +75,6 @@ BLOCKING: Mapping[str, Callable[..., Sample]] = {
     "skynet": blocking_tasks.skynet,
     "spawn_join": blocking_tasks.spawn_join,
     "parked": blocking_tasks.parked,
+    "mutex_contended": mutexes.blocking_mutex_contended,
+    "process_parent": processes.blocking_process_parent,
 }
