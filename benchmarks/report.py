@@ -105,8 +105,6 @@ def markdown(results: Results) -> str:
             lines += _sizes(rows)
         else:
             lines += _single(rows[0])
-    if results.left_out:
-        lines += ["", "Left out: " + "; ".join(results.left_out) + "."]
     return "\n".join(lines) + "\n"
 
 

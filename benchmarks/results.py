@@ -107,13 +107,11 @@ class Results:
         machine: what it ran on, when, and with which Python and commit.
         effort: how hard it tried.
         rows: what was measured.
-        left_out: what belongs to the suite and was not measured, and why.
     """
 
     machine: dict[str, Any]
     effort: dict[str, Any]
     rows: list[RowResult] = field(default_factory=list[RowResult])
-    left_out: list[str] = field(default_factory=list[str])
 
     def row(self, name: str) -> RowResult | None:
         """The row of that name, if it was measured."""

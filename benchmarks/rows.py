@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ("FULL", "LEFT_OUT", "QUICK", "Cell", "Effort", "Row", "rows")
+__all__ = ("FULL", "QUICK", "Cell", "Effort", "Row", "rows")
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,6 @@ class Row:
     fresh: bool = False
 
 
-# Part of the suite, but gochan does not have what they measure yet.
-LEFT_OUT: Final = (
-    "timers_100k: gochan has no timers yet",
-    "mutex_contended: gochan has no mutex yet",
-)
-
 OURS = ("gochan/asyncio", "gochan/uvloop", "gochan/trio")
 SELECTING = (*OURS, "aiochan", "asyncio-channel")
 GO = ("Go/1 core", "Go/2 cores")
@@ -125,6 +119,17 @@ STARTING = (
     "gevent",
     "threads",
     "pygo-routines",
+)
+
+# these have locks
+LOCKS = (
+    *OURS,
+    "asyncio tasks",
+    "asyncio tasks/uvloop",
+    "anyio/asyncio",
+    "anyio/trio",
+    "trio",
+    "aiologic",
 )
 
 # who is compared in a quick run: those that the floors name, and the best peers
@@ -264,6 +269,17 @@ def _parked(count: int, names: Sequence[str]) -> Row:
     )
 
 
+def _timers(count: int, names: Sequence[str]) -> Row:
+    return Row(
+        f"timers_{count // 1000}k",
+        f"{count:,} timers, stopped before their time; and as many that fire: each",
+        "timers",
+        _cells(names, count=count),
+        metrics={"set": "ns to set", "stop": "ns to stop", "fire": "ns to fire"},
+        operations=0,
+    )
+
+
 def _curve(name: str, title: str, counts: Sequence[int], names: Sequence[str]) -> Row:
     return Row(
         name,
@@ -377,6 +393,23 @@ def _full(big: bool) -> list[Row]:
             ),
         ),
         _parked(100_000, ("gochan/asyncio", "asyncio tasks", "Go/1 core")),
+        _timers(
+            100_000,
+            (*OURS, "asyncio tasks", "asyncio tasks/uvloop", "Go/1 core"),
+        ),
+        Row(
+            "mutex_contended",
+            "4 take a lock in turn, and let others run while they have it: each time",
+            "mutex_contended",
+            _cells((*LOCKS, *GO)),
+        ),
+        Row(
+            "mutex_threads",
+            "4 threads take a lock again and again: each time",
+            "mutex_contended",
+            _cells(("gochan/threads", "threads", "aiologic/threads")),
+            slices=_SLICES,
+        ),
         *(_threads(cap, THREADS) for cap in _CAPS),
         *(_thread_loop(cap, crossing) for cap in ("1", "128")),
         Row(

@@ -16,7 +16,7 @@ from .process import Go
 from .report import floors_text, machine_text, markdown, row_text
 from .results import Results
 from .rotation import measure_row
-from .rows import FULL, LEFT_OUT, QUICK, Row, rows
+from .rows import FULL, QUICK, Row, rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +78,7 @@ def _measure(options: argparse.Namespace, table: list[Row]) -> Results:
         effort = replace(effort, rounds=options.rounds)
     if options.seconds:
         effort = replace(effort, seconds=options.seconds)
-    results = Results(describe(), asdict(effort), left_out=list(LEFT_OUT))
+    results = Results(describe(), asdict(effort))
     started = perf_counter()
     with Go() as go:
         for row in table:
@@ -89,8 +89,6 @@ def _measure(options: argparse.Namespace, table: list[Row]) -> Results:
     _say()
     for line in machine_text(results):
         _say(line)
-    for line in results.left_out:
-        _say(f"LEFT OUT {line}")
     _say(f"{perf_counter() - started:.0f} seconds")
     return results
 

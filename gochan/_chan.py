@@ -1,27 +1,26 @@
 """The channel: three thin faces on one state machine.
 
 - ``await ch.send(v)``: for coroutines on any runtime.
-- ``ch.blocking_send(v)``: for threads.
-- ``ch.send_nowait(v)``: never waits.
+- ``ch.blocking_send(v)``: for threads. See ``_blocking``.
+- ``ch.send_nowait(v)``: never waits. See there, too.
 
 Each tries the ladder of ``_core``, and parks with the backend of its caller if that
-would block. ``send`` and ``recv`` have the ladder inline for plain peers, because a
-call of it and a tuple for its answer cost as much as the operation. In between
-nothing may raise: there the lock is held without ``with``, which would cost more
-than the rest.
+would block. ``send`` and ``recv`` have the ladder inline, under the channel's key in
+place of its lock: to call it, and a tuple for its answer, would cost as much as the
+operation. While they have the key nothing may raise.
 """
 
 from __future__ import annotations
 
-from sys import modules
 from typing import Any, Literal, TypeVar, cast
 
-from . import _backends, _instrument
-from ._backends import _thread, uninterrupted
+from . import _backends
+from ._backends import uninterrupted
+from ._blocking import Blocking
 from ._budget import budget
-from ._core import BLOCKED, Core
+from ._core import BLOCKED
 from ._ends import Receiver, RecvChan, SendChan, Sender
-from ._errors import ChanClosed, SendOnClosed, WouldBlock
+from ._errors import ChanClosed, SendOnClosed
 from ._parked import parks
 from ._waiter import bar, unbar
 
@@ -30,7 +29,7 @@ __all__ = ("Chan",)
 T = TypeVar("T")
 
 
-class Chan(Core[T], SendChan[T], RecvChan[T]):
+class Chan(Blocking[T], SendChan[T], RecvChan[T]):
     """A channel: values go in at one end and come out at the other, in order.
 
     Any number of goroutines, threads and event loops may use it at the same
@@ -254,8 +253,23 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
 
         Cancellation: either returns, or raises and nothing has changed.
         """
-        if budget.left > 0:
-            budget.left -= 1
+        left = budget.left
+        if left > 0:
+            budget.left = left - 1
+            key = self._key
+            try:
+                del key[1]
+            except IndexError:
+                # another thread is at it
+                pass
+            else:
+                buf = self._buf
+                # the usual case: a value in the buffer
+                if key[0] and buf and self._senders.head is None:
+                    found = buf.popleft()
+                    key.append(None)
+                    return found, True
+                key.append(None)
         elif _backends.must_yield() and (
             self._buf or self._senders.head is not None or self._closed
         ):
@@ -277,10 +291,6 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
             peer.settle()
         return (value, True) if ok else (None, False)
 
-    def _recv_parks(self) -> bool:
-        """Whether a receive would park now, which is as good as to yield."""
-        return not self._buf and self._senders.head is None and not self._closed
-
     async def __anext__(self) -> T:
         """Receive, for ``async for``; ends when the channel is closed and drained.
 
@@ -292,225 +302,6 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
             if closed.channel is self:
                 raise StopAsyncIteration from None
             raise
-
-    # The blocking face
-
-    @uninterrupted
-    @parks("chan send")
-    def blocking_send(self, value: T, /, timeout: float | None = None) -> None:
-        """:meth:`send` for threads.
-
-        Args:
-            value: what to send.
-            timeout: seconds; 0 means one try, None for ever.
-
-        Raises:
-            SendOnClosed: the channel is closed, or was closed while waiting.
-            TimeoutError: nobody took it in time; nothing has changed.
-            ValueError: ``timeout`` is negative.
-            RuntimeError: this thread runs an event loop: write
-                ``await ch.send(v)``.
-        """
-        if (
-            timeout is not None
-            or "trio" in modules
-            or ("asyncio" in modules and _thread.running_loop() is not None)
-            or _thread.cancelled
-        ):
-            _thread.check_call("ch.blocking_send(v)", "await ch.send(v)", timeout)
-        key = self._key
-        try:
-            del key[1]
-        except IndexError:
-            # another thread is at it
-            pass
-        else:
-            try:
-                # the usual case: room in the buffer
-                if (
-                    len(self._buf) < self._room
-                    and key[0]
-                    and self._receivers.head is None
-                    and _instrument.active is None
-                ):
-                    self._buf.append(value)
-                    return
-            finally:
-                key.append(None)
-        waiter = None
-        try:
-            while True:
-                with self._lock:
-                    bar(self._key)
-                    peer = self._try_send(value)
-                    if peer is BLOCKED:
-                        waiter = _thread.waiter(value)
-                        self._park(waiter, self._senders, "chan send")
-                    unbar(self._key)
-                if waiter is not None:
-                    break
-                if peer is None or peer.settle():
-                    return
-            if not waiter.park_thread(timeout):
-                raise TimeoutError(f"no receiver within {timeout} seconds on {self!r}")
-        except KeyboardInterrupt:
-            # perhaps between queueing and parking
-            if waiter is not None:
-                waiter.withdraw()
-            raise
-        if not waiter.ok:
-            raise SendOnClosed(self)
-
-    @uninterrupted
-    @parks("chan receive")
-    def blocking_recv(self, timeout: float | None = None) -> T:
-        """:meth:`recv` for threads.
-
-        Args:
-            timeout: seconds; 0 means one try, None for ever.
-
-        Raises:
-            ChanClosed: the channel is closed and drained.
-            TimeoutError: nothing came in time; nothing has changed.
-            ValueError: ``timeout`` is negative.
-            RuntimeError: this thread runs an event loop: write
-                ``await ch.recv()``.
-        """
-        if (
-            timeout is not None
-            or "trio" in modules
-            or ("asyncio" in modules and _thread.running_loop() is not None)
-            or _thread.cancelled
-        ):
-            _thread.check_call("ch.blocking_recv()", "await ch.recv()", timeout)
-        key = self._key
-        try:
-            del key[1]
-        except IndexError:
-            # another thread is at it
-            pass
-        else:
-            try:
-                # the usual case: a value in the buffer
-                if (
-                    self._buf
-                    and key[0]
-                    and self._senders.head is None
-                    and _instrument.active is None
-                ):
-                    return self._buf.popleft()
-            finally:
-                key.append(None)
-        value, ok = self.blocking_recv_ok(timeout)
-        if not ok:
-            raise ChanClosed(self)
-        return cast("T", value)
-
-    @uninterrupted
-    @parks("chan receive")
-    def blocking_recv_ok(
-        self, timeout: float | None = None
-    ) -> tuple[T, Literal[True]] | tuple[None, Literal[False]]:
-        """:meth:`recv_ok` for threads; ``timeout`` and errors as ``blocking_recv``."""
-        _thread.check_call("ch.blocking_recv()", "await ch.recv()", timeout)
-        waiter = None
-        try:
-            with self._lock:
-                bar(self._key)
-                value, ok, peer = self._try_recv()
-                if peer is BLOCKED:
-                    waiter = _thread.waiter()
-                    self._park(waiter, self._receivers, "chan receive")
-                unbar(self._key)
-            if waiter is not None and not waiter.park_thread(timeout):
-                raise TimeoutError(f"no sender within {timeout} seconds on {self!r}")
-        except KeyboardInterrupt:
-            # perhaps between queueing and parking
-            if waiter is not None:
-                waiter.withdraw()
-            raise
-        if waiter is not None:
-            value, ok = waiter.value, waiter.ok
-        elif peer is not None:
-            peer.settle()
-        return (value, True) if ok else (None, False)
-
-    # The face that never waits
-
-    @uninterrupted
-    def send_nowait(self, value: T, /) -> None:
-        """Send if that needs no waiting. Never blocks; from any thread.
-
-        Raises:
-            WouldBlock: no receiver waits and the buffer is full.
-            SendOnClosed: the channel is closed.
-        """
-        key = self._key
-        try:
-            del key[1]
-        except IndexError:
-            # another thread is at it
-            pass
-        else:
-            try:
-                # the usual case: room in the buffer
-                if (
-                    len(self._buf) < self._room
-                    and key[0]
-                    and self._receivers.head is None
-                    and _instrument.active is None
-                ):
-                    self._buf.append(value)
-                    return
-            finally:
-                key.append(None)
-        while True:
-            with self._lock:
-                bar(self._key)
-                peer = self._try_send(value)
-                unbar(self._key)
-            if peer is BLOCKED:
-                raise WouldBlock
-            if peer is None or peer.settle():
-                return
-
-    @uninterrupted
-    def recv_nowait(self) -> T:
-        """Receive if that needs no waiting. Never blocks; from any thread.
-
-        Raises:
-            WouldBlock: there is no value and no sender waits.
-            ChanClosed: the channel is closed and drained.
-        """
-        key = self._key
-        try:
-            del key[1]
-        except IndexError:
-            # another thread is at it
-            pass
-        else:
-            try:
-                # the usual case: a value in the buffer
-                if (
-                    self._buf
-                    and key[0]
-                    and self._senders.head is None
-                    and _instrument.active is None
-                ):
-                    return self._buf.popleft()
-            finally:
-                key.append(None)
-        with self._lock:
-            bar(self._key)
-            value, ok, peer = self._try_recv()
-            unbar(self._key)
-        if peer is BLOCKED:
-            raise WouldBlock
-        if not ok:
-            raise ChanClosed(self)
-        if peer is not None:
-            peer.settle()
-        return cast("T", value)
 
     # Views
 

@@ -234,10 +234,8 @@ def _switches(thread: int) -> str | None:
 
 def _signals_harmless() -> bool:
     """Whether no signal that may come has a handler that could wake somebody."""
-    # whoever has set one has loaded it
-    signal: Any = sys.modules.get("signal")
-    if signal is None:
-        return True
+    # both runtimes have loaded it
+    signal: Any = sys.modules["signal"]
     for number in signal.valid_signals():
         handler: Any = signal.getsignal(number)
         if isinstance(handler, partial):

@@ -16,7 +16,7 @@ import ast
 import os
 import random
 from contextlib import ExitStack, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -116,11 +116,10 @@ def _install_race(config: pytest.Config) -> None:
     def rewrite_asserts(tree: ast.Module, source: bytes, path: str) -> None:
         """What pytest does to modules of tests, which are not its to load then."""
         rewrite.rewrite_asserts(tree, source, path, config)
+        node: Any
         for node in ast.walk(tree):
             # it says where its own nodes begin, and not where they end
-            if isinstance(node, (ast.expr, ast.stmt)) and not hasattr(
-                node, "end_lineno"
-            ):
+            if getattr(node, "end_lineno", 0) is None:
                 node.end_lineno = node.lineno
                 node.end_col_offset = node.col_offset
 

@@ -64,8 +64,8 @@ def run(
         backend_options: for ``anyio.run``, such as ``{"use_uvloop": True}``.
         instruments: what is to see the run's events.
         deadlock: end the run with DeadlockError when none of its goroutines can ever go
-            on. That is only done when it is certain: the page "It hangs" says what keeps
-            it from being noticed.
+            on. That is only done when it is certain: the page "It hangs" says what
+            keeps it from being noticed.
 
     Raises:
         DeadlockError: all goroutines waited for each other. They have been cancelled,

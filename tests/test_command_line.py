@@ -62,6 +62,15 @@ def test_version() -> None:
     assert done.returncode == 0
 
 
+def test_version_where_trio_is_not_installed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # nothing is
+    monkeypatch.setattr(sys, "path", [])
+    assert main(["version"]) == 0
+    assert "trio (not installed)" in capsys.readouterr().out
+
+
 def test_a_script_is_run_as_python_would(tmp_path: Path) -> None:
     script(tmp_path, "VALUE = 7", "neighbour.py")
     path = script(

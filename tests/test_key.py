@@ -202,6 +202,16 @@ def test_while_another_thread_has_the_key(name: str, barred: bool) -> None:
     ch._check()
 
 
+@pytest.mark.parametrize("name", QUICK)
+def test_a_quick_path_that_is_barred_is_not_taken(name: str) -> None:
+    ch = Chan[int](2)
+    ch.send_nowait(10)
+    ch._key[0] = False
+    assert attempt(QUICK[name], ch, 1) != ([], [])
+    # by the slow path, which is the only one to do this
+    assert ch._key == [True, None]
+
+
 def test_who_has_the_lock_waits_for_a_quick_path() -> None:
     ch = Chan[int](1)
     calls: list[Callable[[], object]] = [ch.close, ch.stats, ch._check]

@@ -242,6 +242,8 @@ def test_a_seed_that_is_none(project: Project) -> None:
 
 
 RACES = """
+    'A module whose code begins in its third line, which pytest puts imports into.'
+
     import program
     from gochan import go, run, scope
 

@@ -14,7 +14,7 @@ import threading
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import copy_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
 import pytest
@@ -287,6 +287,21 @@ async def test_states() -> None:
     assert [(info.state, info.wait, info.channel) for info in seen] == [
         ("running", None, None)
     ]
+
+
+async def test_one_whose_end_is_being_told_is_seen_no_more() -> None:
+    class Ends(gochan.Instrument):
+        names: ClassVar[list[str]] = []
+
+        def goroutine_finished(self, goroutine: gochan.Goroutine[Any]) -> None:
+            self.names.append(goroutine.name)
+            assert goroutine.name not in infos()
+
+    with Ends():
+        async with scope() as s:
+            s.go(gochan.yield_, name="ends")
+            s.go(anyio.sleep_forever, name="is cancelled").cancel()
+    assert sorted(Ends.names) == ["ends", "is cancelled"]
 
 
 async def test_one_that_yields_is_runnable() -> None:

@@ -78,6 +78,7 @@ def ours_for(name: str) -> str:
         "queue.Queue",
         "queue.SimpleQueue",
         "pygo-routines",
+        "threads",
     ):
         return "gochan/threads"
     return OURS

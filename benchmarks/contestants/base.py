@@ -129,6 +129,16 @@ class Coroutines(Contestant):
         """A new channel: the blocking send for threads, the receive for the loop."""
         raise Unsupported("its channel is not for threads")
 
+    def call_later(
+        self, seconds: float, call: Callable[[], object]
+    ) -> Callable[[], object]:
+        """Call in so many seconds; what is returned stops that."""
+        raise Unsupported("no timers")
+
+    def mutex(self) -> Any:
+        """A new lock, for ``async with``."""
+        raise Unsupported("no lock")
+
     # Select, each over channels as in Ends.channel
 
     async def receive_any(self, channels: Sequence[Any], n: int) -> None:
@@ -199,6 +209,10 @@ class Blocking(Contestant):
     def gate(self) -> tuple[Callable[[], object], Callable[[], object]]:
         """What many wait in, and what lets them through."""
         raise Unsupported("too many threads")
+
+    def mutex(self) -> Any:
+        """A new lock, for ``with``."""
+        raise Unsupported("no lock")
 
     def receive_any(self, channels: Sequence[Any], n: int) -> None:
         """Receive ``n`` values from whichever channel has one."""

@@ -7,6 +7,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
 import gochan
+import gochan.sync
+import gochan.time
 from gochan import Chan, go, recv, scope, select, send
 from gochan.buffers import Unbounded
 
@@ -59,6 +61,14 @@ class Gochan(Coroutines):
     def crossing(self, cap: int) -> tuple[Callable[[Any], object], Recv]:
         ch = Chan[Any](cap)
         return ch.blocking_send, ch.recv
+
+    def call_later(
+        self, seconds: float, call: Callable[[], object]
+    ) -> Callable[[], object]:
+        return gochan.time.after_func(seconds, call).stop
+
+    def mutex(self) -> Any:
+        return gochan.sync.Mutex()
 
     async def receive_any(self, channels: Sequence[Chan[Any]], n: int) -> None:
         cases = [recv(ch) for ch in channels]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gochan import Chan, blocking_select, recv, send
 from gochan.buffers import Unbounded
+from gochan.sync import Mutex
 
 from .base import BlockingEnds
 from .threads import Threads
@@ -23,6 +24,9 @@ class GochanThreads(Threads):
     def channel(self, cap: int | None) -> BlockingEnds:
         ch: Chan[Any] = Chan(buffer=Unbounded()) if cap is None else Chan(cap)
         return BlockingEnds(ch.blocking_send, ch.blocking_recv, ch)
+
+    def mutex(self) -> Mutex:
+        return Mutex()
 
     def receive_any(self, channels: Sequence[Chan[Any]], n: int) -> None:
         cases = [recv(ch) for ch in channels]

@@ -39,6 +39,9 @@ class Aiologic(Tasks):
             return Ends(put, q.async_get)
         return Ends(q.async_put, q.async_get)
 
+    def mutex(self) -> Any:
+        return aiologic.Lock()
+
     def crossing(self, cap: int) -> tuple[Callable[[Any], object], Recv]:
         q = _queue(cap)
         return q.green_put, q.async_get
@@ -52,6 +55,9 @@ class AiologicThreads(Threads):
     def channel(self, cap: int | None) -> BlockingEnds:
         q = _queue(cap)
         return BlockingEnds(q.put if cap is None else q.green_put, q.green_get)
+
+    def mutex(self) -> Any:
+        return aiologic.Lock()
 
 
 def make(variant: str) -> Contestant:

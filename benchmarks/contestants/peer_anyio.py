@@ -44,6 +44,9 @@ class Anyio(Coroutines):
         event = anyio.Event()
         return Gate(event.wait, event.set)
 
+    def mutex(self) -> anyio.Lock:
+        return anyio.Lock()
+
 
 def make(variant: str) -> Anyio:
     if variant == "trio":

@@ -38,6 +38,9 @@ class Trio(Coroutines):
         event = trio.Event()
         return Gate(event.wait, event.set)
 
+    def mutex(self) -> trio.Lock:
+        return trio.Lock()
+
 
 def make(variant: str) -> Trio:
     del variant

@@ -152,6 +152,14 @@ class Tasks(Coroutines):
         event = asyncio.Event()
         return Gate(event.wait, event.set)
 
+    def call_later(
+        self, seconds: float, call: Callable[[], object]
+    ) -> Callable[[], object]:
+        return asyncio.get_running_loop().call_later(seconds, call).cancel
+
+    def mutex(self) -> Any:
+        return asyncio.Lock()
+
     def channel(self, cap: int | None) -> Ends:
         raise Unsupported("no channel")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from threading import Thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from .base import Blocking, BlockingEnds, Unsupported
@@ -23,6 +23,9 @@ class Threads(Blocking):
 
     def join(self, started: Thread) -> None:
         started.join()
+
+    def mutex(self) -> Any:
+        return Lock()
 
     def channel(self, cap: int | None) -> BlockingEnds:
         raise Unsupported("no channel")

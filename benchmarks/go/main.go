@@ -54,6 +54,7 @@ var shapes = map[string]func(request) sample{
 	"skynet": skynet, "spawn_join": spawnJoin, "parked": parked,
 	"select_done": selectDone, "among_waiters": amongWaiters,
 	"among_channels": amongChannels, "among_goroutines": amongGoroutines,
+	"timers": timers, "mutex_contended": mutexContended,
 }
 
 func measure(r request) sample {

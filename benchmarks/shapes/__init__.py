@@ -18,10 +18,12 @@ from . import (
     crossing,
     flow,
     growth,
+    mutexes,
     networks,
     parked,
     selects,
     tasks,
+    timers,
 )
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ COROUTINES: Mapping[str, Callable[..., Awaitable[Sample]]] = {
     "skynet": tasks.skynet,
     "spawn_join": tasks.spawn_join,
     "parked": parked.parked,
+    "timers": timers.timers,
+    "mutex_contended": mutexes.mutex_contended,
     "thread_loop": crossing.thread_loop,
     "loop_loop": crossing.loop_loop,
     "select_done": growth.select_done,
@@ -72,4 +76,5 @@ BLOCKING: Mapping[str, Callable[..., Sample]] = {
     "skynet": blocking_tasks.skynet,
     "spawn_join": blocking_tasks.spawn_join,
     "parked": blocking_tasks.parked,
+    "mutex_contended": mutexes.blocking_mutex_contended,
 }

@@ -303,20 +303,39 @@ def backend() -> Backend:
     """
     # trio first: in guest mode an asyncio loop is running as well
     if "trio" in sys.modules:
-        from . import _trio
-
-        if _trio.running():
-            return _trio
+        found = _on_trio or _load_trio()
+        if found.running():
+            return found  # type: ignore[no-any-return]
     if "asyncio" in sys.modules:
-        from . import _asyncio
-
-        if _asyncio.running():
-            # a module is one: its functions are what a backend has to have
-            return _asyncio  # pyright: ignore[reportReturnType]
+        found = _on_asyncio or _load_asyncio()
+        if found.running():
+            return found  # type: ignore[no-any-return]
     raise RuntimeError(
         "no event loop runs on this thread; use the blocking form, such as "
         "ch.blocking_recv(), or start one with gochan.run(main)"
     )
+
+
+# The modules, once they are loaded; an import statement would cost more than what
+# they are asked for. Any: their functions are what a backend has to have.
+_on_trio: Any = None
+_on_asyncio: Any = None
+
+
+def _load_trio() -> Any:
+    global _on_trio
+    from . import _trio
+
+    _on_trio = _trio
+    return _trio
+
+
+def _load_asyncio() -> Any:
+    global _on_asyncio
+    from . import _asyncio
+
+    _on_asyncio = _asyncio
+    return _asyncio
 
 
 def clock() -> Clock:

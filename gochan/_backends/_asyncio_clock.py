@@ -67,10 +67,18 @@ def _soon(loop: AbstractEventLoop, call: Callable[..., object], *args: Any) -> N
             raise
 
 
+# of the loop that asked for one last
+_last: LoopClock | None = None
+
+
 def clock() -> LoopClock:
+    global _last
     loop = get_running_loop()
     assert loop is not None
-    return LoopClock(loop)
+    found = _last
+    if found is None or found.loop is not loop:
+        found = _last = LoopClock(loop)
+    return found
 
 
 def poster() -> Callable[[Callable[[], object]], bool]:

@@ -24,7 +24,8 @@ from .. import _budget
 from . import discard
 from ._asyncio_anyio import graft, task_states
 from ._asyncio_eager import begin, can_begin, new_task
-from ._asyncio_waiter import after_woken, mailbox, waiter
+from ._asyncio_mailbox import after_woken, mailbox
+from ._asyncio_waiter import waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable

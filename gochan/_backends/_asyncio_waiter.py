@@ -10,171 +10,32 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
 import types
 from _thread import get_ident
 from asyncio import CancelledError
 from asyncio import _get_running_loop as get_running_loop
-from collections import deque
-from contextvars import Context
 from sys import modules
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import anyio.lowlevel
 
-from .. import _backends, _budget
+from .. import _budget
 from . import AsyncWaiter, any_park, any_waiter, any_yield
-from ._asyncio_anyio import folded, is_marked, task_states, under_cancelled_scope
+from . import _asyncio_mailbox as boxes
+from ._asyncio_anyio import folded, task_states
+from ._asyncio_late import deliver_later, due, overdue
+from ._asyncio_mailbox import DONE, mailbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from contextvars import Context
 
     from .._waiter import WaitQueue
+    from ._asyncio_mailbox import Mailbox
 
-__all__ = (
-    "Later",
-    "Mailbox",
-    "Waiter",
-    "after_woken",
-    "firm_waiter",
-    "mailbox",
-    "waiter",
-    "yield_now",
-)
+__all__ = ("Turn", "Waiter", "firm_waiter", "mailbox", "waiter", "yield_now")
 
 _cell = _budget.budget
-
-# A drain runs what is ready when it begins, as a loop iteration does, and what is
-# woken meanwhile up to so many in all. Then the loop may look at its I/O and timers.
-# Each may do 64 operations: about two milliseconds.
-_BATCH: Final = 64
-
-# How many waiters a loop keeps to use again: what runs at a time, not what parks.
-_POOL: Final = 256
-
-
-class _NoLoop:
-    """All that a future asks a loop for, if nobody ever waits for it."""
-
-    get_debug = staticmethod(bool)
-
-
-# What a task is told has ended, whatever it waited for: it only asks whether there
-# is something to raise, and of a genuine future it asks without a call.
-DONE: Final[asyncio.Future[None]] = asyncio.Future(loop=_NoLoop())  # type: ignore[arg-type]
-DONE.set_result(None)
-
-
-class Mailbox:
-    """The goroutines of one loop that were woken and have not run yet.
-
-    Waking appends here, and one callback of the loop runs them all: no Handle,
-    no loop iteration and no poll of the selector for each.
-
-    A drain looks at ``ready`` once more after it has set ``draining`` to 0.
-    Another thread appends first and reads ``draining`` second, so one of the two
-    sees the other.
-    """
-
-    __slots__ = ("armed", "context", "draining", "loop", "pool", "ready", "turns")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        # what has a context and a callback: waiters, jobs, later
-        self.ready: deque[Any] = deque()
-        # a drain is scheduled and has not begun
-        self.armed = False
-        # the thread that drains, 0 if none does
-        self.draining = 0
-        # waiters to use again; only the loop's own thread touches it
-        self.pool: deque[Waiter] = deque(maxlen=_POOL)
-        self.turns: deque[_Turn] = deque(maxlen=_POOL)
-        # given to call_soon, which otherwise would copy the caller's each time
-        self.context = Context()
-
-    def post(self, woken: Any) -> bool:
-        """Let ``woken`` run soon; from any thread. False if the loop is closed."""
-        self.ready.append(woken)
-        return self.draining != 0 or self.ask()
-
-    def ask(self) -> bool:
-        """Have ``ready`` drained, which has been appended to."""
-        if self.loop.is_closed():
-            self.ready.clear()
-            return False
-        if not self.armed:
-            self.arm()
-        return True
-
-    def arm(self) -> None:
-        """Schedule a drain; from any thread."""
-        self.armed = True
-        try:
-            if get_running_loop() is self.loop:
-                self.loop.call_soon(self.drain, context=self.context)
-            else:
-                self.loop.call_soon_threadsafe(self.drain, context=self.context)
-        except RuntimeError:
-            # Closed a moment ago. Its goroutines can never run again; whoever
-            # wakes one must not suffer for it.
-            self.ready.clear()
-
-    def drain(self) -> None:
-        """Run the woken goroutines, and those that they wake, up to a batch."""
-        ready = self.ready
-        woken: Any = None
-        self.armed = False
-        self.draining = get_ident()
-        try:
-            for _ in range(max(len(ready), _BATCH)):
-                if not ready:
-                    break
-                woken = ready.popleft()
-                woken.context.run(woken.callback, woken.argument)
-        finally:
-            # the traceback of what failed leads to this frame
-            woken = None
-            # also when KeyboardInterrupt or SystemExit comes out of a task: the
-            # rest must not be lost
-            self.draining = 0
-            if ready and not self.armed:
-                self.arm()
-
-
-class _Local(threading.local):
-    mailbox: Mailbox | None = None
-
-
-_local = _Local()
-# the mailbox used last, by whatever thread: one comparison on the hot path
-_last: Mailbox | None = None
-
-
-def _forget() -> None:
-    """In a forked child no loop runs, though one may have been draining."""
-    global _last
-    _last = None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
-
-
-def mailbox() -> Mailbox:
-    """The mailbox of the loop that runs on this thread."""
-    global _last
-    box = _local.mailbox
-    loop = get_running_loop()
-    # A loop gets a second mailbox when another one has used its thread between:
-    # that is harmless, each has its own drain.
-    if box is None or box.loop is not loop:
-        assert loop is not None
-        _budget.started_on_thread()
-        box = _local.mailbox = Mailbox(loop)
-        _backends.prefer(_quick_waiter, _quick_park, _quick_yield)
-    _last = box
-    return box
 
 
 class Waiter(AsyncWaiter):
@@ -184,7 +45,7 @@ class Waiter(AsyncWaiter):
     waiter, it withdraws, and the task gets ``CancelledError``. If one has, the
     operation has happened: ``cancel()`` answers True, so that the task does not
     throw, and the wait returns normally and hands the cancellation on to
-    :func:`_deliver_later`.
+    :func:`deliver_later`.
 
     A waiter whose wait ended without a cancellation is used again. By then nobody
     refers to it: it is in no queue, and its waker is done with it.
@@ -233,8 +94,8 @@ class Waiter(AsyncWaiter):
 
     @types.coroutine
     def park(self) -> Generator[Waiter, None, None]:
-        if _overdue:
-            self.raise_overdue()
+        if overdue:
+            self.raiseoverdue()
         try:
             yield self
         except BaseException as error:
@@ -249,9 +110,9 @@ class Waiter(AsyncWaiter):
         else:
             self.conclude()
 
-    def raise_overdue(self) -> None:
+    def raiseoverdue(self) -> None:
         """Raise what the task has to raise rather than park, if anything."""
-        if (late := _due()) is not None and self.withdraw():
+        if (late := due()) is not None and self.withdraw():
             raise late.taken()
 
     def survives(self, error: BaseException) -> bool:
@@ -273,7 +134,7 @@ class Waiter(AsyncWaiter):
         if self.cancelled is not None:
             raise CancelledError(*self.cancelled)
         if self.late:
-            _deliver_later(self.box.loop, self.late)
+            deliver_later(self.box.loop, self.late)
 
     def wake(self) -> bool:
         box = self.box
@@ -314,102 +175,6 @@ def _ignore(_: Waiter) -> None:
     pass
 
 
-class Later:
-    """A callback that takes its turn among the woken goroutines."""
-
-    __slots__ = ("argument", "callback", "context")
-
-    def __init__(self, callback: Callable[[], object]) -> None:
-        self.context = Context()
-        self.argument = None
-        self.callback: Callable[[object], object] = lambda _: callback()
-
-
-def after_woken(callback: Callable[[], object]) -> None:
-    """Call ``callback`` once everything woken so far has run; on the loop."""
-    mailbox().post(Later(callback))
-
-
-class _Late:
-    """Cancellations of a task that came after a peer had completed its operation.
-
-    The operation returns. What still stands of them is delivered at the task's next
-    checkpoint: when it parks here again (:func:`_due`), else one loop iteration
-    later, wherever it waits then. Raising at once instead would lose the value of a
-    task that is nothing but ``ch.recv()``, and would leave a stray cancellation
-    behind an ``asyncio.timeout`` block that ends normally. To leave it to a later
-    iteration alone would never cancel two goroutines that keep each other busy: by
-    then they have been woken again.
-
-    anyio repeats its own cancellations for as long as they stand, and holds them
-    back in a shielded scope. So only natives are delivered from here later.
-    """
-
-    __slots__ = ("before", "marked", "native", "task")
-
-    def __init__(self, task: asyncio.Task[Any], before: int) -> None:
-        self.task = task
-        # how many requests to cancel it had before these
-        self.before = before
-        # the arguments of the native ones, and of anyio's
-        self.native: list[tuple[Any, ...]] = []
-        self.marked: list[tuple[Any, ...]] = []
-
-    def stands(self) -> tuple[Any, ...] | None:
-        """What to raise now, if anything: see ``Task.uncancel()``."""
-        native = self.native[-1] if self.native_stands() else None
-        under = bool(self.marked) and under_cancelled_scope(self.task)
-        marked = self.marked[-1] if under else None
-        if native is None or marked is None:
-            return marked if native is None else native
-        return folded(native, marked)
-
-    def native_stands(self) -> bool:
-        """Whether a native one has not been taken back."""
-        standing = self.task.cancelling() - self.before
-        if self.marked and under_cancelled_scope(self.task):
-            standing -= len(self.marked)
-        return bool(self.native) and standing > 0
-
-    def taken(self) -> CancelledError:
-        """It is raised at a checkpoint."""
-        _overdue.pop(self.task, None)
-        return CancelledError(*(self.stands() or ()))
-
-    def deliver(self) -> None:
-        """The task has not parked here since: cancel it wherever it is."""
-        if _overdue.pop(self.task, None) is None or self.task.done():
-            return
-        if self.native_stands():
-            args = self.stands() or ()
-            self.task.uncancel()
-            self.task.cancel(*args)
-
-
-_overdue: dict[asyncio.Task[Any], _Late] = {}
-
-
-def _due() -> _Late | None:
-    """What the current task has to raise rather than park."""
-    task = asyncio.current_task()
-    late = None if task is None else _overdue.get(task)
-    return None if late is None or late.stands() is None else late
-
-
-def _deliver_later(
-    loop: asyncio.AbstractEventLoop, cancellations: list[tuple[Any, ...]]
-) -> None:
-    """Remember that the current task was cancelled, too late for its operation."""
-    task = asyncio.current_task(loop)
-    assert task is not None
-    late = _overdue.get(task)
-    if late is None:
-        late = _overdue[task] = _Late(task, task.cancelling() - len(cancellations))
-        loop.call_soon(late.deliver)
-    for args in cancellations:
-        (late.marked if is_marked(args) else late.native).append(args)
-
-
 class FirmWaiter(Waiter):
     """One wait that a cancellation does not end: all of them come too late."""
 
@@ -444,7 +209,7 @@ def firm_waiter(value: Any = None) -> Waiter:
 
 def _quick_waiter(value: Any = None) -> AsyncWaiter:
     """``any_waiter`` for the usual case, in one call."""
-    box = _last
+    box = boxes.last
     # In a drain on this thread, the loop of which it is runs here. Elsewhere it has to
     # be asked; a trio task may run on it, too, in guest mode.
     if box is None or (
@@ -469,7 +234,7 @@ def _quick_waiter(value: Any = None) -> AsyncWaiter:
 @types.coroutine
 def _quick_park(queue: WaitQueue, value: Any = None) -> Generator[Any, Any, Any]:
     """``any_park`` for the usual case, in one call."""
-    box = _last
+    box = boxes.last
     # see _quick_waiter
     if box is None or (
         box.draining != get_ident()
@@ -499,8 +264,8 @@ def _quick_park(queue: WaitQueue, value: Any = None) -> Generator[Any, Any, Any]
     finally:
         queue.key.append(None)  # type: ignore[union-attr]  # a channel's has one
     # waiter.park(), in place
-    if _overdue:
-        waiter.raise_overdue()
+    if overdue:
+        waiter.raiseoverdue()
     try:
         yield waiter
     except BaseException as error:
@@ -514,7 +279,7 @@ def _quick_park(queue: WaitQueue, value: Any = None) -> Generator[Any, Any, Any]
     return waiter
 
 
-class _Turn(Waiter):
+class Turn(Waiter):
     """A wait for nobody: in the mailbox from the start."""
 
     __slots__ = ()
@@ -531,7 +296,7 @@ class _Turn(Waiter):
 
 @types.coroutine
 def yield_now() -> Generator[Any, Any, None]:
-    if _overdue and (late := _due()) is not None:
+    if overdue and (late := due()) is not None:
         raise late.taken()
     box = mailbox()
     _budget.refill()
@@ -540,7 +305,7 @@ def yield_now() -> Generator[Any, Any, None]:
         turn = turns.pop()
         turn._asyncio_future_blocking = True
     else:
-        turn = _Turn(box)
+        turn = Turn(box)
     box.ready.append(turn)
     if not box.draining:
         box.ask()
@@ -563,7 +328,7 @@ def yield_now() -> Generator[Any, Any, None]:
 @types.coroutine
 def _quick_yield() -> Generator[Any, Any, None]:
     """``any_yield`` for the usual case, in one call."""
-    box = _last
+    box = boxes.last
     # see _quick_waiter
     if box is None or (
         box.draining != get_ident()
@@ -574,3 +339,6 @@ def _quick_yield() -> Generator[Any, Any, None]:
     ):
         return (yield from any_yield())  # pyright: ignore[reportGeneralTypeIssues,reportUnknownVariableType]
     return (yield from yield_now())  # pyright: ignore[reportGeneralTypeIssues,reportUnknownVariableType]
+
+
+boxes.quick = (_quick_waiter, _quick_park, _quick_yield)

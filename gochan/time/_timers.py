@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from _thread import allocate_lock
 from contextvars import copy_context
+from functools import partial
 from inspect import isawaitable
 from math import inf, isnan
 from typing import TYPE_CHECKING, Any, final
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from .._backends import Alarm
     from .._ends import RecvChan
+    from .._scope import Scope
 
 __all__ = (
     "FuncTimer",
@@ -194,16 +196,23 @@ class FuncTimer:
     __slots__ = (
         "__weakref__",
         "_alarm",
-        "_call",
         "_clock",
+        "_context",
+        "_fn",
         "_generation",
+        "_owner",
         "_pending",
+        "_site",
         "c",
     )
 
-    def __init__(self, call: Callable[[], object]) -> None:
+    def __init__(self, owner: Scope, fn: Callable[[], Any], site: Site) -> None:
         self.c: None = None
-        self._call = call
+        # what is to be called, where it was said, and in which scope it will be
+        self._fn = fn
+        self._site = site
+        self._owner = owner
+        self._context = copy_context()
         self._clock = clock()
         self._alarm: Alarm | None = None
         # of the setting that is valid
@@ -244,9 +253,8 @@ class FuncTimer:
                     seen.release(_instrument.current_party(), self)
                 when = self._clock.now() + max(seconds, 0)
                 if when < inf:
-                    self._alarm = self._clock.call_at(
-                        when, lambda: self._fire(generation)
-                    )
+                    fire = partial(self._fire, generation)
+                    self._alarm = self._clock.call_at(when, fire)
         return pending
 
     def _fire(self, generation: int) -> None:
@@ -255,7 +263,13 @@ class FuncTimer:
                 return
             self._pending = False
             self._alarm = None
-        self._call()
+        owner = self._owner
+        if owner._open:
+            # nobody's act: of the goroutine that has set the timer only what it did
+            # before comes before
+            name = getattr(self._fn, "__name__", "after_func")
+            args = (_call, (self, self._fn), None, name, self._site)
+            _instrument.run_as(self, self._context.copy(), owner._go, *args)
 
     def __repr__(self) -> str:
         pending = "pending" if self._pending else "not pending"
@@ -282,24 +296,14 @@ def after_func(seconds: float, fn: Callable[[], Any]) -> FuncTimer:
     if not callable(fn):
         raise TypeError(f"after_func(seconds, f) wants a function, not {fn!r}")
     owner = require_scope(fn, "after_func")
-    site = Site(sys._getframe(1))
-    context = copy_context()
-    name = getattr(fn, "__name__", "after_func")
-
-    async def call() -> None:
-        if (seen := _instrument.active) is not None:
-            seen.acquire(_instrument.current_party(), timer)
-        result = fn()
-        if isawaitable(result):
-            await result
-
-    def start() -> None:
-        if owner._open:
-            # nobody's act: of the goroutine that has set the timer only what it did
-            # before comes before
-            args = (call, (), None, name, site)
-            _instrument.run_as(timer, context.copy(), owner._go, *args)
-
-    timer = FuncTimer(start)
+    timer = FuncTimer(owner, fn, Site(sys._getframe(1)))
     timer._set(seconds)
     return timer
+
+
+async def _call(timer: FuncTimer, fn: Callable[[], Any]) -> None:
+    if (seen := _instrument.active) is not None:
+        seen.acquire(_instrument.current_party(), timer)
+    result = fn()
+    if isawaitable(result):
+        await result
