@@ -33,6 +33,7 @@ __all__ = (
     "AsyncWaiter",
     "Backend",
     "Clock",
+    "Ear",
     "Job",
     "Nursery",
     "Sleep",
@@ -100,7 +101,13 @@ class Job(Protocol):
 
 
 class Nursery(Protocol):
-    """Runs the goroutines of one scope on the loop that opened it."""
+    """Runs the goroutines of one scope on the loop that opened it.
+
+    Attributes:
+        clock: that of the loop.
+    """
+
+    clock: Clock
 
     def running(self, task: Any) -> Job | None:
         """The job that ``task``, which is the current one, runs."""
@@ -140,6 +147,9 @@ class Nursery(Protocol):
         """
         ...
 
+    def enclose(self, job: Job) -> object:
+        """See that ``job``, which runs here, is in a scope of its own."""
+
     def cancel_one(self, job: Job) -> None:
         """Cancel ``job`` at its next checkpoint and at all that follow."""
 
@@ -149,6 +159,28 @@ class Nursery(Protocol):
     async def close(self, error: BaseException | None) -> bool:
         """Wait for all jobs. True if ``error`` is the scope's own cancellation."""
         ...
+
+
+class Ear:
+    """Hears when the code under some cancel scope is cancelled, or that has ended.
+
+    A scope tells only its own tasks and the scopes below it. This takes the place of
+    one of them.
+
+    Attributes:
+        contexts: what is to be cancelled then; kept here by ``gochan.context``.
+    """
+
+    __slots__ = ("contexts",)
+
+    def __init__(self) -> None:
+        self.contexts: list[Any] = []
+
+    def hear(self) -> None:
+        """It is so: from the thread that cancels."""
+        contexts, self.contexts = self.contexts, []
+        for context in contexts:
+            context.ended()
 
 
 class Alarm(Protocol):
@@ -163,9 +195,14 @@ class Clock(Protocol):
 
     Attributes:
         now: gives seconds, from some point on; never goes back.
+        stands_still: it is not real time, and passes only as the loop sees fit.
     """
 
     now: Callable[[], float]
+    stands_still: bool
+
+    def soon(self, call: Callable[[], object], /) -> None:
+        """Call on the loop, in a while; never, once it is closed."""
 
     def call_at(self, when: float, call: Callable[[], object], /) -> Alarm:
         """Call at ``when``, on the loop. What is called must not raise."""
@@ -220,6 +257,13 @@ class Backend(Protocol):
 
     def clock(self) -> Clock:
         """That of the running loop."""
+        ...
+
+    def ear(self) -> Ear:
+        """Hears when the calling code is cancelled by a scope around it.
+
+        The same one again for the same scope.
+        """
         ...
 
     def poster(self) -> Callable[[Callable[[], object]], bool]:
@@ -308,13 +352,26 @@ def backend() -> Backend:
 
 
 def clock() -> Clock:
-    """The clock of the loop that runs here, else that of threads."""
+    """The clock of the loop that runs here.
+
+    In a thread: one with the time of the loop that its code belongs to, so that all
+    goroutines of a run agree on the time.
+    """
     try:
         return backend().clock()
     except RuntimeError:
-        from ._thread_clock import clock as of_threads
+        from . import _thread_clock
 
-        return of_threads
+        return _thread_clock.like(find_home())
+
+
+def _nowhere() -> Clock | None:
+    return None
+
+
+# replaced by the module that knows scopes
+find_home: Callable[[], Clock | None] = _nowhere
+"""The clock of the loop that the calling thread works for, if there is one."""
 
 
 def poster() -> Callable[[Callable[[], object]], bool]:

@@ -6,7 +6,7 @@ import asyncio
 from asyncio import _get_running_loop as get_running_loop
 from typing import TYPE_CHECKING, Any
 
-from ._asyncio_anyio import under_cancelled_scope
+from ._asyncio_anyio import ear_of, under_cancelled_scope
 from ._asyncio_clock import clock, poster
 from ._asyncio_nursery import Nursery
 from ._asyncio_sleep import Sleep
@@ -15,12 +15,15 @@ from ._asyncio_waiter import firm_waiter, waiter, yield_now
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from . import Ear
+
 __all__ = (
     "Sleep",
     "blocked_on",
     "clock",
     "coroutine_of",
     "current_task",
+    "ear",
     "firm_waiter",
     "is_cancelled",
     "nursery",
@@ -47,6 +50,13 @@ def current_task() -> asyncio.Task[Any] | None:
 def is_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and under_cancelled_scope(task)
+
+
+def ear() -> Ear:
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("a callback of the loop is in no cancel scope")
+    return ear_of(task)
 
 
 def same_again() -> tuple[str, dict[str, Any]]:

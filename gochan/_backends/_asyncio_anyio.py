@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
+from . import Ear
+
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = (
     "MARK",
+    "ear_below",
+    "ear_of",
     "graft",
     "idle_worker",
     "is_task_group",
@@ -109,3 +113,56 @@ def graft(task: Task, reason: str | None) -> anyio.CancelScope:
     scope._deliver_cancellation(scope)
     result: anyio.CancelScope = scope
     return result
+
+
+class _Ear(Ear):
+    """In place of a scope below another one, which delivers its cancellation to it."""
+
+    __slots__ = ()
+
+    _shield = False
+    cancel_called = False
+
+    def _deliver_cancellation(self, origin: object) -> bool:  # noqa: ARG002  # as told
+        self.hear()
+        # it need not be told again
+        return False
+
+
+def ear_of(task: Task) -> Ear:
+    """Hears when the innermost scope that ``task`` is in is cancelled."""
+    # not anyio.CancelScope: as in graft()
+    from anyio._backends._asyncio import CancelScope, TaskState
+
+    states = task_states()
+    state = states.get(task)
+    if state is not None and state.cancel_scope is not None:
+        scope = state.cancel_scope
+        return ear_below(scope) or _new_ear(scope)
+    # one of its own, under which graft() puts another when it is told to end
+    scope = CancelScope()
+    scope._tasks.add(task)
+    if state is None:
+        states[task] = TaskState(None, scope)
+    else:
+        state.cancel_scope = scope
+    ear = _new_ear(scope)
+
+    def ended(_: object) -> None:
+        # older anyio goes on delivering to a task that is done
+        scope._tasks.discard(task)
+        ear.hear()
+
+    task.add_done_callback(ended)
+    return ear
+
+
+def ear_below(scope: Any) -> Ear | None:
+    """What hears there already."""
+    return next((below for below in scope._child_scopes if type(below) is _Ear), None)
+
+
+def _new_ear(scope: Any) -> Ear:
+    ear = _Ear()
+    scope._child_scopes.add(ear)
+    return ear

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _backends, _instrument
 from .._errors import Cancelled
 from .._waiter import Waiter as BaseWaiter
-from . import _fiber
+from . import Ear, _fiber
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Hashable
@@ -26,7 +26,9 @@ __all__ = (
     "Seat",
     "Waiter",
     "check_call",
+    "ear",
     "firm_waiter",
+    "is_cancelled",
     "loop_runs",
     "shielded",
     "waiter",
@@ -81,7 +83,16 @@ class Seat:
     ``lock`` when they look for the other.
     """
 
-    __slots__ = ("cancelled", "ident", "lock", "outer", "party", "shields", "waiter")
+    __slots__ = (
+        "cancelled",
+        "ear",
+        "ident",
+        "lock",
+        "outer",
+        "party",
+        "shields",
+        "waiter",
+    )
 
     def __init__(self, party: Hashable) -> None:
         self.party = party
@@ -93,6 +104,8 @@ class Seat:
         self.waiter: _SeatWaiter | None = None
         # what Cancelled is raised with
         self.cancelled: str | None = None
+        # hears when it is cancelled or left; made when somebody wants to
+        self.ear: Ear | None = None
         # how many shielded() blocks it is in
         self.shields = 0
 
@@ -124,6 +137,8 @@ class Seat:
             with outer.lock:
                 if outer.cancelled is not None:
                     _cancelled.add(ident)
+        if self.ear is not None:
+            self.ear.hear()
 
     def cancel(self, message: str) -> None:
         """Cancel the blocking calls from now on; from any thread."""
@@ -134,6 +149,9 @@ class Seat:
             if self.ident:
                 _cancelled.add(self.ident)
             parked = None if self.shields else self.waiter
+            ear = self.ear
+        if ear is not None:
+            ear.hear()
         if parked is not None:
             parked.cancel()
 
@@ -195,6 +213,22 @@ class _SeatWaiter(Waiter):
         if self.withdraw():
             self.cancelled = True
             self.wake()
+
+
+def ear() -> Ear | None:
+    """Hears when the goroutine that runs on this thread is cancelled, if one does."""
+    seat = _seats.get(get_ident())
+    if seat is None:
+        return None
+    with seat.lock:
+        if seat.ear is None:
+            seat.ear = Ear()
+        return seat.ear
+
+
+def is_cancelled() -> bool:
+    """Whether the goroutine that runs on this thread has been cancelled."""
+    return get_ident() in _cancelled
 
 
 def loop_runs() -> bool:

@@ -17,12 +17,13 @@ from ._alarms import Alarms
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from . import Clock
     from ._alarms import Entry
 
-__all__ = ("ThreadClock", "clock", "post", "serve_posts")
+__all__ = ("ThreadClock", "clock", "like", "post", "serve_posts")
 
 # seconds without anything to do, after which the thread ends
-_IDLE: Final = 5.0
+_IDLE: Final = 1.0
 
 
 class Alarm:
@@ -47,6 +48,10 @@ class ThreadClock:
         self.changed = threading.Condition()
         self.thread: threading.Thread | None = None
         self.now: Callable[[], float] = monotonic
+        self.stands_still = False
+
+    def soon(self, call: Callable[[], object]) -> None:
+        self.call_at(-inf, call)
 
     def call_at(self, when: float, call: Callable[[], object]) -> Alarm:
         with self.changed:
@@ -79,6 +84,34 @@ class ThreadClock:
 
 
 clock = ThreadClock()
+
+
+class _Shifted:
+    """The thread's clock, with the time of a loop whose time begins elsewhere."""
+
+    __slots__ = ("now", "stands_still")
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.now = now
+        self.stands_still = False
+
+    def soon(self, call: Callable[[], object]) -> None:
+        clock.soon(call)
+
+    def call_at(self, when: float, call: Callable[[], object]) -> Alarm:
+        return clock.call_at(monotonic() + (when - self.now()), call)
+
+
+def like(home: Clock | None) -> Clock:
+    """A clock for a thread that works for the loop of ``home``.
+
+    It does not depend on whether the loop has time for it, unless the loop's time is
+    not real.
+    """
+    if home is None or home.now is monotonic:
+        return clock
+    return home if home.stands_still else _Shifted(home.now)
+
 
 # What is put here, a thread calls. SimpleQueue may be put to where a signal has
 # interrupted the same thread in the middle of it.

@@ -78,8 +78,7 @@ def after_func(ctx: Context, fn: Callable[[], Any]) -> Callable[[], bool]:
             await result
 
     def start() -> None:
-        if owner._open:
-            variables.copy().run(owner._go, run, (), None, name, site)
+        variables.copy().run(owner._go_late, run, name, site)
 
     call = _Call(start)
     if (seen := _instrument.active) is not None:

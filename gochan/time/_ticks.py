@@ -9,6 +9,15 @@ nothing and is collected like any object.
 ``_buf`` stands for the buffer: :class:`_Due` looks like a deque that holds a value when
 one is due. Everything else is a channel's.
 
+Invariants, of every timer whose lock is free:
+1. Somebody waits, and it has been set: there is an alarm for its time.
+2. ``_alarm`` is that alarm, and ``_token`` tells its call from those of others: one that
+   has been cancelled may still call, from a thread that was about to, and does nothing.
+3. Somebody waits: for all others there is no value. It goes to who was first, when the
+   clock calls.
+
+The clock is asked with the lock held. It takes no lock under which it would call here.
+
 Source: timer channels since Go 1.23: ``t.isChan`` and ``maybeRunChan`` in
 ``runtime/time.go``.
 """
@@ -16,6 +25,8 @@ Source: timer channels since Go 1.23: ``t.isChan`` and ``maybeRunChan`` in
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
+from math import inf, nextafter
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import _instrument
@@ -25,6 +36,8 @@ from .._core import BLOCKED
 from .._waiter import WaitQueue, bar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .._backends import Alarm
     from .._waiter import Node, Waiter
 
@@ -34,16 +47,20 @@ __all__ = ("Ticks",)
 class _Due(deque[float]):
     """As a channel's buffer: has a value once ``when`` has come."""
 
-    def __init__(self, now: Any) -> None:
-        super().__init__()
+    __slots__ = ("now", "period", "waiting", "when")
+
+    def __init__(self, now: Callable[[], float], waiting: WaitQueue) -> None:
         self.now = now
+        self.waiting = waiting
         # None: it has been stopped, or has fired for the last time
         self.when: float | None = None
         # 0: it fires once
         self.period = 0.0
 
     def __bool__(self) -> bool:
-        return self.when is not None and self.when <= self.now()
+        # looked at without the lock: another thread may stop it in between
+        when = self.when
+        return when is not None and when <= self.now() and self.waiting.head is None
 
     def __len__(self) -> int:
         # as in Go, the value is not seen until it is received
@@ -54,8 +71,10 @@ class _Due(deque[float]):
         when = self.when
         assert when is not None
         if self.period:
-            missed = max(0, (self.now() - when) // self.period)
-            self.when = when + self.period * (1 + missed)
+            now = max(self.now(), when)
+            following = when + self.period * (1 + (now - when) // self.period)
+            # a period may be too short for a float
+            self.when = following if following > now else nextafter(now, inf)
         else:
             self.when = None
         return when
@@ -69,8 +88,9 @@ class _Waiting(WaitQueue):
     ticks: Ticks
 
     def push(self, node: Node) -> None:
-        super().push(node)
+        # first: if the clock cannot do it, then nobody waits
         self.ticks._arm()
+        super().push(node)
 
     def remove(self, node: Node) -> None:
         super().remove(node)
@@ -81,17 +101,35 @@ class _Waiting(WaitQueue):
 class Ticks(Chan[float]):
     """What a timer's ``c`` is, seen from inside."""
 
-    __slots__ = ("_alarm", "_armed_for", "_clock", "_due")
+    __slots__ = (
+        "_alarm",
+        "_clock",
+        "_due",
+        "_handed",
+        "_seconds",
+        "_settings",
+        "_token",
+    )
 
-    def __init__(self, name: str) -> None:
-        super().__init__(0, name=name)
+    def __init__(self) -> None:
+        super().__init__()
         self._clock = clock()
-        # also what stands for the buffer
-        self._buf = self._due = _Due(self._clock.now)
         self._receivers = waiting = _Waiting(self._lock, self._key)
         waiting.ticks = self
+        # also what stands for the buffer
+        self._buf = self._due = _Due(self._clock.now, waiting)
         self._alarm: Alarm | None = None
-        self._armed_for = 0.0
+        self._token: object = None
+        # the tick that was handed to a receiver last
+        self._handed = 0.0
+        # how often it has been set or stopped, and for how long at last
+        self._settings = 0
+        self._seconds = 0.0
+
+    @property
+    def name(self) -> str:
+        kind = "ticker" if self._due.period else "timer"
+        return f"{kind} of {self._seconds:g} s"
 
     # Setting it. Each answers whether there would have been another tick.
 
@@ -103,6 +141,8 @@ class Ticks(Chan[float]):
             pending = due.when is not None
             due.when = self._clock.now() + after
             due.period = period
+            self._settings += 1
+            self._seconds = after
             if (seen := _instrument.active) is not None:
                 seen.release(_instrument.current_party(), (self, "timer"))
             self._disarm()
@@ -116,6 +156,7 @@ class Ticks(Chan[float]):
             bar(self._key)
             pending = self._due.when is not None
             self._due.when = None
+            self._settings += 1
             self._disarm()
         return pending
 
@@ -124,50 +165,49 @@ class Ticks(Chan[float]):
     def _arm(self) -> None:
         when = self._due.when
         if self._alarm is None and when is not None:
-            self._armed_for = when
-            self._alarm = self._clock.call_at(when, self._fire)
+            token = object()
+            self._alarm = self._clock.call_at(when, partial(self._fire, token))
+            self._token = token
 
     def _disarm(self) -> None:
-        alarm, self._alarm = self._alarm, None
+        alarm, self._alarm, self._token = self._alarm, None, None
         if alarm is not None:
             alarm.cancel()
 
     @uninterrupted
-    def _fire(self) -> None:
+    def _fire(self, token: object) -> None:
         """The clock's call: hand a tick to whoever has waited longest."""
-        while True:
-            with self._lock:
-                bar(self._key)
-                due = self._due
-                # a clock may call a little early
-                now = max(self._clock.now(), self._armed_for)
-                if due.when is None or due.when > now:
-                    # it has been set anew meanwhile, or stopped
-                    self._alarm = None
-                    if self._receivers.head is not None:
-                        self._arm()
-                    return
-                node = self._receivers.pop()
-                if node is None:
-                    self._alarm = None
-                    return
-                peer: Waiter = node.waiter or node  # type: ignore[assignment]
-                before = due.when, due.period
-                peer.value = due.popleft()
-                peer.ok = True
-                peer.case = node.case
-                if (seen := _instrument.active) is not None:
-                    _given(seen, self, peer.party)
-                    seen.goroutine_woken(peer.party)
-                self._alarm = None
-                if self._receivers.head is not None:
-                    self._arm()
-            if peer.settle():
-                return
+        with self._lock:
+            bar(self._key)
+            # otherwise it has been stopped meanwhile, or set anew
+            peer = self._hand_over() if self._token is token else None
+            before = self._settings
+        while peer is not None and not peer.settle():
             # its loop has been closed: it has received nothing
             with self._lock:
                 bar(self._key)
-                due.when, due.period = before
+                if self._settings != before:
+                    return
+                self._due.when = self._handed
+                peer = self._hand_over()
+
+    def _hand_over(self) -> Waiter | None:
+        """Give the tick that is due to the first who waits; the peer to settle."""
+        self._disarm()
+        node = self._receivers.pop()
+        if node is None:
+            return None
+        peer: Waiter = node.waiter or node  # type: ignore[assignment]
+        # a clock may call a little early: that counts as its time
+        peer.value = self._handed = self._due.popleft()
+        peer.ok = True
+        peer.case = node.case
+        if (seen := _instrument.active) is not None:
+            _given(seen, self, peer.party)
+            seen.goroutine_woken(peer.party)
+        if self._receivers.head is not None:
+            self._arm()
+        return peer
 
     # A channel's operations that are different
 

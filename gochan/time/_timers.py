@@ -72,7 +72,7 @@ class Timer:
 
     def __init__(self, seconds: float) -> None:
         check_seconds(seconds, "Timer(seconds)")
-        self._ticks = Ticks(f"timer of {seconds:g} s")
+        self._ticks = Ticks()
         self._ticks.set(seconds, 0)
         self.c = Receiver(self._ticks)
 
@@ -129,7 +129,7 @@ class Ticker:
     def __init__(self, seconds: float) -> None:
         if not check_seconds(seconds, "Ticker(seconds)") > 0:
             raise Panic("non-positive interval for NewTicker")
-        self._ticks = Ticks(f"ticker of {seconds:g} s")
+        self._ticks = Ticks()
         self._ticks.set(seconds, seconds)
         self.c = Receiver(self._ticks)
 
@@ -282,7 +282,7 @@ def after_func(seconds: float, fn: Callable[[], Any]) -> FuncTimer:
         raise TypeError(f"after_func(seconds, f) wants a function, not {fn!r}")
     owner = require_scope(fn, "after_func")
     site = Site(sys._getframe(1))
-    context = copy_context()
+    variables = copy_context()
     name = getattr(fn, "__name__", "after_func")
 
     async def call() -> None:
@@ -293,8 +293,7 @@ def after_func(seconds: float, fn: Callable[[], Any]) -> FuncTimer:
             await result
 
     def start() -> None:
-        if owner._open:
-            context.copy().run(owner._go, call, (), None, name, site)
+        variables.copy().run(owner._go_late, call, name, site)
 
     timer = FuncTimer(start)
     timer._set(seconds)
