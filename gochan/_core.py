@@ -29,7 +29,6 @@ from _thread import allocate_lock
 from collections import deque
 from dataclasses import dataclass
 from typing import (
-    TYPE_CHECKING,
     Any,
     ClassVar,
     Final,
@@ -44,9 +43,6 @@ from ._backends import uninterrupted
 from ._errors import CloseOfClosed, SendOnClosed
 from ._waiter import Waiter, WaitQueue, bar
 from .buffers import Buffer, Sliding, check_size
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ("BLOCKED", "ChanStats", "Core")
 
@@ -153,8 +149,7 @@ class Core(Generic[T]):
     def _try_send(self, value: T) -> Waiter | None:
         """Send if that needs no waiting: the peer to settle, None, or BLOCKED."""
         seen = _instrument.active
-        if seen is not None:
-            _edges.entered_send(seen, self)
+        party = None if seen is None else _edges.entered_send(seen, self)
         if self._closed:
             raise SendOnClosed(self)
         # a waiting receiver: hand the value over
@@ -166,12 +161,12 @@ class Core(Generic[T]):
                 peer.ok = True
                 peer.case = node.case
                 if seen is not None:
-                    _edges.handed_to_receiver(seen, self, peer)
+                    _edges.handed_to_receiver(seen, self, party, peer)
                 return peer
         # room in the buffer
         if len(self._buf) < self._limit:
             if seen is not None:
-                _edges.put(seen, self)
+                _edges.put(seen, self, party)
             self._buf.append(value)
             return None
         # would block, unless values may be dropped
@@ -183,7 +178,7 @@ class Core(Generic[T]):
                 _edges.skipped(self)
             self._buf.popleft()
             if seen is not None:
-                _edges.put(seen, self)
+                _edges.put(seen, self, party)
             self._buf.append(value)
         return None
 

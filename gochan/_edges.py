@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from ._instrument import current_party
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from ._core import Core
     from ._instrument import Instrument
     from ._waiter import Waiter
@@ -43,17 +45,22 @@ def _advance(channel: Core[Any]) -> None:
     channel._first = _slot(channel, 1)
 
 
-def entered_send(seen: Instrument, channel: Core[Any]) -> None:
-    """A send reads the channel, so that an unordered close is a race with it."""
-    seen.read(current_party(), channel)
+def entered_send(seen: Instrument, channel: Core[Any]) -> Hashable:
+    """A send reads the channel, so that an unordered close is a race with it.
 
-
-def put(seen: Instrument, channel: Core[Any]) -> None:
-    """A value is about to be appended to the buffer."""
+    Returns who sends.
+    """
     party = current_party()
+    seen.read(party, channel)
+    return party
+
+
+def put(seen: Instrument, channel: Core[Any], party: Hashable) -> None:
+    """A value of ``party`` is about to be appended to the buffer."""
     slot = _slot(channel, len(channel._buf))
     seen.release_acquire(party, (channel, slot))
-    seen.completed(party, "send", channel, slot)
+    if seen.follows:
+        seen.completed(party, "send", channel, slot)
 
 
 def taken(seen: Instrument, channel: Core[Any]) -> None:
@@ -61,7 +68,8 @@ def taken(seen: Instrument, channel: Core[Any]) -> None:
     party = current_party()
     slot = _slot(channel, 0)
     seen.release_acquire(party, (channel, slot))
-    seen.completed(party, "recv", channel, slot)
+    if seen.follows:
+        seen.completed(party, "recv", channel, slot)
     _advance(channel)
 
 
@@ -70,12 +78,16 @@ def skipped(channel: Core[Any]) -> None:
     _advance(channel)
 
 
-def handed_to_receiver(seen: Instrument, channel: Core[Any], waiter: Waiter) -> None:
-    """A send met a parked receiver; the buffer, if there is one, is empty."""
-    slot = _meet(seen, channel, waiter)
-    seen.completed(current_party(), "send", channel, slot)
-    seen.completed(waiter.party, "recv", channel, slot)
-    seen.goroutine_woken(waiter.party)
+def handed_to_receiver(
+    seen: Instrument, channel: Core[Any], party: Hashable, waiter: Waiter
+) -> None:
+    """A send of ``party`` met a parked receiver; the buffer is empty."""
+    peer = waiter.party
+    slot = _meet(seen, channel, party, peer)
+    if seen.follows:
+        seen.completed(party, "send", channel, slot)
+        seen.completed(peer, "recv", channel, slot)
+        seen.goroutine_woken(peer)
 
 
 def taken_from_sender(seen: Instrument, channel: Core[Any], waiter: Waiter) -> None:
@@ -83,26 +95,24 @@ def taken_from_sender(seen: Instrument, channel: Core[Any], waiter: Waiter) -> N
 
     Then the sender's value takes the slot that the oldest value leaves.
     """
-    slot = _meet(seen, channel, waiter)
-    seen.completed(current_party(), "recv", channel, slot)
-    seen.completed(waiter.party, "send", channel, slot)
-    seen.goroutine_woken(waiter.party)
-
-
-def _meet(seen: Instrument, channel: Core[Any], waiter: Waiter) -> int:
     party, peer = current_party(), waiter.party
+    slot = _meet(seen, channel, party, peer)
+    if seen.follows:
+        seen.completed(party, "recv", channel, slot)
+        seen.completed(peer, "send", channel, slot)
+        seen.goroutine_woken(peer)
+
+
+def _meet(seen: Instrument, channel: Core[Any], party: Hashable, peer: Hashable) -> int:
+    if channel._limit == 0:
+        seen.rendezvous(party, peer, (channel, 0))
+        return 0
     slot = _slot(channel, 0)
     address = (channel, slot)
-    if channel._limit == 0:
-        seen.release(party, address)
-        seen.acquire(peer, address)
-        seen.release(peer, address)
-        seen.acquire(party, address)
-    else:
-        # as if the value went through the buffer
-        seen.release_acquire(party, address)
-        seen.release_acquire(peer, address)
-        _advance(channel)
+    # as if the value went through the buffer
+    seen.release_acquire(party, address)
+    seen.release_acquire(peer, address)
+    _advance(channel)
     return slot
 
 

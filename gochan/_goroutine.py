@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, final
 
 from . import _instrument
-from ._backends import _thread, uninterrupted
+from ._backends import _thread, backend, uninterrupted
 from ._cases import RecvCase
 from ._chan import Chan
 from ._errors import CloseOfClosed, GoroutineCancelled
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ._executor import Away
     from ._scope import Scope, Site
 
-__all__ = ("Goroutine", "announce")
+__all__ = ("Goroutine", "announce", "watched")
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -164,6 +164,8 @@ class Goroutine(Generic[R_co]):
             reason: for reports and for who awaits the goroutine.
         """
         if not self._over:
+            if (seen := _instrument.active) is not None:
+                seen.cancelled(_instrument.current_party(), self)
             self.reason = self.reason or reason or ""
             self._scope._nursery.cancel_one(self)
 
@@ -280,6 +282,8 @@ class Goroutine(Generic[R_co]):
     def _tell(self) -> None:
         """Tell the instrument and who waits that it has ended."""
         if (seen := _instrument.active) is not None:
+            # for the end of the scope, which waits for all of its goroutines
+            seen.release_merge(self, self._scope)
             seen.goroutine_finished(self)
         if self._done is not None:
             self._close(self._done)
@@ -299,11 +303,16 @@ def announce(goroutine: Goroutine[Any], seen: _instrument.Instrument) -> None:
     """Tell the instrument that it was created, and later that it begins."""
     coroutine = goroutine.coroutine
     assert coroutine is not None
-
-    async def begin() -> Any:
-        if (seen := _instrument.active) is not None:
-            seen.goroutine_started(goroutine)
-        return await coroutine
-
     seen.goroutine_created(goroutine, _instrument.current_party())
-    goroutine.coroutine = begin()
+    goroutine.coroutine = watched(goroutine, coroutine)
+
+
+async def watched(
+    goroutine: Goroutine[Any], coroutine: Coroutine[Any, Any, Any]
+) -> Any:
+    """Run a goroutine of which instruments know: the outermost of its frames."""
+    current_task = backend().current_task
+    _instrument.running.set((goroutine, current_task(), current_task))
+    if (seen := _instrument.active) is not None:
+        seen.goroutine_started(goroutine)
+    return await coroutine

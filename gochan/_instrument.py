@@ -23,6 +23,9 @@ from . import _budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Hashable, Sequence
+    from contextvars import Context
+    from types import TracebackType
+    from typing import Self
 
 __all__ = ("Instrument", "install", "uninstall")
 
@@ -32,10 +35,30 @@ Operation = Literal["send", "recv", "close"]
 class Instrument:
     """Base class of instruments: override the events you want, all do nothing.
 
+    Give it to ``run(..., instruments=[...])``, or write ``with MyInstrument():``
+    around what it is to see.
+
     Events arrive on the thread that causes them, those about one channel in
     their real order, because its lock is held. So a handler must be quick, must
     not use channels, and must lock what it shares.
+
+    Attributes:
+        follows: whether it wants to know of ``completed`` and ``goroutine_woken``.
     """
+
+    follows: bool = True
+
+    def __enter__(self) -> Self:
+        install(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        uninstall(self)
 
     def goroutine_created(self, party: Hashable, parent: Hashable) -> None:
         """``parent`` has called ``go()``: everything it did so far comes before."""
@@ -54,6 +77,12 @@ class Instrument:
 
     def joined(self, party: Hashable, finished: Hashable) -> None:
         """``party`` has awaited ``finished``: all that did comes before."""
+
+    def cancelled(self, party: Hashable, target: object) -> None:
+        """``party`` has cancelled ``target``, a goroutine or a scope.
+
+        All that it did comes before whatever the cancellation makes them do.
+        """
 
     def completed(
         self, party: Hashable, operation: Operation, channel: object, slot: int | None
@@ -78,11 +107,23 @@ class Instrument:
     def release_acquire(self, party: Hashable, address: Hashable) -> None:
         """Both at once, a swap: the address gets none of what it gives."""
 
+    def rendezvous(self, party: Hashable, peer: Hashable, address: Hashable) -> None:
+        """Both parties' clocks join: two releases and two acquires.
+
+        Override it only to do the same in fewer steps.
+        """
+        self.release(party, address)
+        self.acquire(peer, address)
+        self.release(peer, address)
+        self.acquire(party, address)
+
 
 class _Several(Instrument):
     """Forwards every event to several instruments, in the order installed."""
 
     def __init__(self, parts: Sequence[Instrument]) -> None:
+        self.follows = any(part.follows for part in parts)
+
         def forward(event: str) -> None:
             handlers = [getattr(part, event) for part in parts]
 
@@ -93,30 +134,61 @@ class _Several(Instrument):
             setattr(self, event, call)
 
         for event in vars(Instrument):
-            if not event.startswith("_"):
+            if not event.startswith("_") and event != "follows":
                 forward(event)
 
 
 active: Instrument | None = None
 
 
-_acting: ContextVar[Hashable] = ContextVar("gochan acting", default=None)
+# Who runs the code of this context: the party, its task, and how to ask which task
+# runs. Tasks and threads that the party starts inherit it, so it holds only where that
+# task runs; with None in place of how to ask, everywhere.
+running: ContextVar[tuple[Hashable, object, Callable[[], object] | None] | None]
+running = ContextVar("gochan running", default=None)
 
 
 @contextmanager
 def acting(party: Hashable) -> Generator[None]:
     """What is done inside is done by ``party``."""
-    token = _acting.set(party)
+    token = running.set((party, None, None))
     try:
         yield
     finally:
-        _acting.reset(token)
+        running.reset(token)
+
+
+def run_as(
+    party: Hashable, context: Context, call: Callable[..., object], *args: object
+) -> None:
+    """Call in that context. As an act of ``party``, if an instrument wants to know."""
+    if active is None:
+        context.run(call, *args)
+    else:
+        context.run(_act, party, call, args)
+
+
+def _act(
+    party: Hashable, call: Callable[..., object], args: tuple[object, ...]
+) -> None:
+    with acting(party):
+        call(*args)
 
 
 def current_party() -> Hashable:
     """Who runs the calling code: a goroutine, else a foreign task or thread."""
-    party = _acting.get()
-    return find_party() if party is None else party
+    known = running.get()
+    if known is not None:
+        party, task, current_task = known
+        if current_task is None:
+            return party
+        try:
+            if current_task() is task:
+                return party
+        except RuntimeError:
+            # a thread that has inherited the context
+            pass
+    return find_party()
 
 
 # Who runs where no nursery tells: goroutines on other threads, by thread, and on

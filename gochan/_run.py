@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, TypeVarTuple
 
 import anyio
@@ -82,10 +83,15 @@ def run(
             "`await gochan.arun(main)`, or `async with gochan.scope():` around go()"
         )
     coroutine: Coroutine[Any, Any, R] = coroutine_of(main, args, "run")
+    root = Scope("run")
+    # what this thread did comes before the run, what the run did before its return
+    if (seen := _instrument.active) is not None:
+        seen.release_merge(_instrument.current_party(), root)
     try:
         return anyio.run(
             _run,
             coroutine,
+            root,
             tuple(instruments),
             started_by,
             deadlock,
@@ -100,6 +106,8 @@ def run(
     finally:
         # if the backend could not even start: nobody has awaited it
         coroutine.close()
+        if (seen := _instrument.active) is not None:
+            seen.acquire(_instrument.current_party(), root)
 
 
 async def arun(
@@ -114,54 +122,56 @@ async def arun(
     Cancellation: cancels ``main`` and all goroutines, and waits for their end.
     """
     coroutine: Coroutine[Any, Any, R] = coroutine_of(main, args, "arun")
-    return await _run(coroutine, tuple(instruments), sys._getframe(1), deadlock)
+    root = Scope("run")
+    started_by = sys._getframe(1)
+    return await _run(coroutine, root, tuple(instruments), started_by, deadlock)
 
 
 async def _run(
     main: Coroutine[Any, Any, R],
+    root: Scope,
     instruments: tuple[Instrument, ...],
     started_by: FrameType,
     deadlock: bool,
 ) -> R:
-    for instrument in instruments:
-        _instrument.install(instrument)
-    root = Scope("run")
-    watch: Watch | None = None
-    body: Goroutine[R] | None = None
-    try:
-        async with root:
-            body = root._start_main(main, started_by)
-            if deadlock:
-                watch = Watch(root)
-            returned = False
-            try:
-                await body._ended().recv_ok()
-                returned = body._error is None
-                if at_end and returned:
-                    await settle(live)
-            finally:
-                for call in tuple(at_end):
-                    call(returned)
-                # main has returned, or the run is being cancelled
-                root.cancel("main has returned")
-    except BaseExceptionGroup as group:
-        if watch is not None and watch.error is not None:
-            # what its goroutines raised as they unwound
-            raise watch.error from group
-        own = None if body is None else body._error
-        if own is not None and group.exceptions == (own,):
-            # nobody but main failed
-            raise own from None
-        raise
-    finally:
-        if watch is not None:
-            watch.stop()
+    with ExitStack() as watched:
         for instrument in instruments:
-            _instrument.uninstall(instrument)
-    if watch is not None and watch.error is not None:
-        raise watch.error
-    assert body is not None
-    return body._outcome()
+            watched.enter_context(instrument)
+        if (seen := _instrument.active) is not None:
+            seen.acquire(_instrument.current_party(), root)
+        watch: Watch | None = None
+        body: Goroutine[R] | None = None
+        try:
+            async with root:
+                body = root._start_main(main, started_by)
+                if deadlock:
+                    watch = Watch(root)
+                returned = False
+                try:
+                    await body._ended().recv_ok()
+                    returned = body._error is None
+                    if at_end and returned:
+                        await settle(live)
+                finally:
+                    for call in tuple(at_end):
+                        call(returned)
+                    # main has returned, or the run is being cancelled
+                    root.cancel("main has returned")
+        except BaseExceptionGroup as group:
+            if watch is not None and watch.error is not None:
+                # what its goroutines raised as they unwound
+                raise watch.error from group
+            own = None if body is None else body._error
+            if own is not None and group.exceptions == (own,):
+                # nobody but main failed
+                raise own from None
+            raise
+        finally:
+            if watch is not None:
+                watch.stop()
+        if watch is not None and watch.error is not None:
+            raise watch.error
+        return body._outcome()
 
 
 async def settle(looks: Callable[[], Iterable[Look]]) -> None:

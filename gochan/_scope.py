@@ -137,6 +137,7 @@ class Scope:
     __slots__ = (
         "__weakref__",
         "_backend",
+        "_body",
         "_ending",
         "_errors",
         "_main",
@@ -160,6 +161,8 @@ class Scope:
         self._ending: list[Callable[[], object]] = []
         # the id of the goroutine that has entered it
         self._opener: int | None = None
+        # who that is; known only while an instrument is installed
+        self._body: Hashable = None
         # of a run: its main goroutine
         self._main: Goroutine[Any] | None = None
         # of an outermost one: what is closed at its end, by what it belongs to
@@ -291,6 +294,8 @@ class Scope:
             reason: for reports and for who awaits one of the goroutines.
         """
         if self._open:
+            if (seen := _instrument.active) is not None:
+                seen.cancelled(_instrument.current_party(), self)
             self._nursery.cancel(reason)
 
     def _failed(self, goroutine: Goroutine[Any], error: BaseException) -> None:
@@ -298,6 +303,8 @@ class Scope:
         if goroutine is not self._main:
             goroutine._sign(error)
         self._errors.append(error)
+        if (seen := _instrument.active) is not None:
+            seen.cancelled(goroutine, self)
         self._nursery.cancel("another goroutine failed")
 
     def _at_end(self, call: Callable[[], object]) -> None:
@@ -312,6 +319,8 @@ class Scope:
         await self._nursery.open()
         self._outer = current_scope.get()
         party = _find_party()
+        if _instrument.active is not None:
+            self._body = party
         self._opener = party.id if isinstance(party, Goroutine) else None
         current_scope.set(self)
         self._open = True
@@ -328,6 +337,8 @@ class Scope:
         # Not ``bool``: for type checkers that would mean that any exception may
         # be swallowed, and names bound inside be unbound after it.
         current_scope.set(self._outer)
+        if error is not None and (seen := _instrument.active) is not None:
+            seen.cancelled(_instrument.current_party(), self)
         own = False
         try:
             own = await self._nursery.close(error)
@@ -344,6 +355,10 @@ class Scope:
             if self._tenants is not None:
                 self._evict()
             open_scopes.discard(ref(self))
+            self._body = None
+            if (seen := _instrument.active) is not None:
+                # all that its goroutines did comes before
+                seen.acquire(_instrument.current_party(), self)
         errors = self._errors
         raised = None if own else self._apart_from_cancellation(error)
         # the body may raise what it has awaited: that is one failure
@@ -513,6 +528,9 @@ def _find_party() -> Hashable:
     try:
         task = backend().current_task()
     except RuntimeError:
+        task = None
+    if task is None:
+        # a thread, or a callback of the loop that runs there
         task = get_ident()
     else:
         owner = current_scope.get()

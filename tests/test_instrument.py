@@ -226,6 +226,7 @@ def rows(backend: dict[str, Any], body: Any, cap: int = 0) -> None:
 
     async def main() -> None:
         ch = Chan[int](cap, name="ch")
+        seen.take()
         await body(seen, ch)
 
     watch(main, backend, seen)
@@ -536,6 +537,7 @@ def test_a_parked_select_is_served_by_its_peer(backend: dict[str, Any]) -> None:
             "completed main send ch 0",
             "completed selects recv ch 0",
             "goroutine_woken selects",
+            "release_merge selects scope",
             "goroutine_finished selects",
         ]
 

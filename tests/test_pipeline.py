@@ -6,6 +6,7 @@ import functools
 import gc
 import itertools
 import random
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -570,3 +571,30 @@ async def test_the_stages_have_names() -> None:
         assert "test_pipeline.py" in jobs[0].created_at
         assert output.name == "negate"
         s.cancel()
+
+
+async def test_what_a_cancelled_goroutine_had_is_let_go_of_at_once() -> None:
+    """No cycle keeps its frames: a stage's input would live until it is collected."""
+
+    class Thing:
+        pass
+
+    async def hold(thing: Thing) -> None:
+        await Chan[None]().recv()
+        del thing
+
+    gc.collect()
+    gc.disable()
+    try:
+        thing = Thing()
+        gone = weakref.ref(thing)
+        async with scope():
+            g = go(hold, thing)
+            del thing
+            await settle()
+            g.cancel()
+            await settle()
+            assert g.state == "done"
+            assert gone() is None
+    finally:
+        gc.enable()

@@ -101,13 +101,12 @@ class Job(Protocol):
 
 
 class Nursery(Protocol):
-    """Runs the goroutines of one scope on the loop that opened it.
+    """Runs the goroutines of one scope on the loop that opened it."""
 
-    Attributes:
-        clock: that of the loop.
-    """
-
-    clock: Clock
+    @property
+    def clock(self) -> Clock:
+        """That of the loop."""
+        ...
 
     def running(self, task: Any) -> Job | None:
         """The job that ``task``, which is the current one, runs."""
@@ -200,6 +199,10 @@ class Clock(Protocol):
 
     now: Callable[[], float]
     stands_still: bool
+
+    def here(self) -> bool:
+        """Whether its loop runs on the calling thread."""
+        ...
 
     def soon(self, call: Callable[[], object], /) -> None:
         """Call on the loop, in a while; never, once it is closed."""
@@ -444,7 +447,7 @@ def any_park(queue: WaitQueue, value: Any = None) -> Generator[Any, Any, AsyncWa
         waiter = any_waiter(value)
         queue.push(waiter)
     finally:
-        queue.key.append(True)
+        queue.key.append(True)  # type: ignore[union-attr]  # of a channel
     yield from waiter.park()  # type: ignore[misc]  # a coroutine, or like one
     return waiter
 

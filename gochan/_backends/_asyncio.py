@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from asyncio import _get_running_loop as get_running_loop
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from ._asyncio_sleep import Sleep
 from ._asyncio_waiter import firm_waiter, waiter, yield_now
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from . import Ear
 
@@ -43,8 +44,13 @@ def running() -> bool:
     return get_running_loop() is not None
 
 
-def current_task() -> asyncio.Task[Any] | None:
-    return asyncio.current_task()
+current_task: Callable[[], asyncio.Task[Any] | None] = asyncio.current_task
+if sys.version_info < (3, 12):
+    # there it is written in Python, and instruments ask often
+    _current_tasks: Any = vars(asyncio.tasks)["_current_tasks"]
+
+    def current_task() -> asyncio.Task[Any] | None:
+        return _current_tasks.get(get_running_loop())  # type: ignore[no-any-return]
 
 
 def is_cancelled() -> bool:

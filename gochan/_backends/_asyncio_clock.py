@@ -54,6 +54,9 @@ class LoopClock:
         self.now: Callable[[], float] = monotonic if _is_real(loop) else loop.time
         self.stands_still: bool = getattr(loop, "stands_still", False)
 
+    def here(self) -> bool:
+        return get_running_loop() is self.loop
+
     def soon(self, call: Callable[[], object]) -> None:
         _soon(self.loop, call)
 

@@ -468,7 +468,7 @@ def _quick_park(queue: WaitQueue, value: Any = None) -> Generator[Any, Any, Any]
             tail.next = waiter
         queue.tail = waiter
     finally:
-        queue.key.append(True)
+        queue.key.append(True)  # type: ignore[union-attr]  # of a channel
     # waiter.park(), in place
     if _overdue:
         waiter.raise_overdue()
@@ -483,8 +483,6 @@ def _quick_park(queue: WaitQueue, value: Any = None) -> Generator[Any, Any, Any]
     else:
         waiter.conclude()
     return waiter
-
-
 
 
 class _Turn(Waiter):

@@ -50,6 +50,9 @@ class ThreadClock:
         self.now: Callable[[], float] = monotonic
         self.stands_still = False
 
+    def here(self) -> bool:
+        return threading.current_thread() is self.thread
+
     def soon(self, call: Callable[[], object]) -> None:
         self.call_at(-inf, call)
 
@@ -92,8 +95,11 @@ class _Shifted:
     __slots__ = ("now", "stands_still")
 
     def __init__(self, now: Callable[[], float]) -> None:
-        self.now = now
+        self.now: Callable[[], float] = now
         self.stands_still = False
+
+    def here(self) -> bool:
+        return clock.here()
 
     def soon(self, call: Callable[[], object]) -> None:
         clock.soon(call)

@@ -122,6 +122,8 @@ class Waiter(AsyncWaiter):
             if outcome is not _WOKEN:
                 outcome.unwrap()
         except BaseException:
+            # it holds the error, whose traceback leads to this frame: no cycle
+            outcome = None
             self.interrupted()
             raise
         # keep nothing of the task alive
@@ -207,13 +209,15 @@ def _quick_park(queue: WaitQueue, value: Any = None) -> Generator[Any, Any, Any]
             tail.next = waiter
         queue.tail = waiter
     finally:
-        queue.key.append(True)
+        queue.key.append(True)  # type: ignore[union-attr]  # of a channel
     # waiter.park(), in place
     try:
         outcome = yield waiter.message
         if outcome is not _WOKEN:
             outcome.unwrap()
     except BaseException:
+        # it holds the error, whose traceback leads to this frame: no cycle
+        outcome = None
         waiter.interrupted()
         raise
     waiter.task = None

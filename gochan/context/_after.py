@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _instrument
 from .._scope import Site, require_scope
 from ._derive import plain
-from ._tree import attach
+from ._tree import attach, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ __all__ = ("after_func",)
 class _Call:
     """A call that waits for a context to be done."""
 
-    __slots__ = ("detach", "lock", "pending", "start")
+    __slots__ = ("__weakref__", "detach", "lock", "pending", "start")
 
     def __init__(self, start: Callable[[], object]) -> None:
         self.start = start
@@ -72,13 +72,18 @@ def after_func(ctx: Context, fn: Callable[[], Any]) -> Callable[[], bool]:
 
     async def run() -> None:
         if (seen := _instrument.active) is not None:
-            seen.acquire(_instrument.current_party(), call)
+            party = _instrument.current_party()
+            seen.acquire(party, call)
+            if (source := nearest(ctx)) is not None:
+                seen.acquire(party, source)
         result = fn()
         if isawaitable(result):
             await result
 
     def start() -> None:
-        variables.copy().run(owner._go_late, run, name, site)
+        # comes after this call and after the cancellation alone: see run()
+        late = owner._go_late
+        _instrument.run_as(call, variables.copy(), late, run, name, site)
 
     call = _Call(start)
     if (seen := _instrument.active) is not None:

@@ -149,6 +149,7 @@ def with_deadline(parent: Context, deadline: float) -> Derived[CancelFunc]:
     Raises:
         Panic: ``parent`` is None.
         TypeError: ``parent`` is no context, or ``deadline`` no number.
+        ValueError: ``deadline`` is NaN.
     """
     return with_deadline_cause(parent, deadline, None)
 
@@ -172,6 +173,7 @@ def with_timeout(parent: Context, seconds: float) -> Derived[CancelFunc]:
     Raises:
         Panic: ``parent`` is None.
         TypeError: ``parent`` is no context, or ``seconds`` no number.
+        ValueError: ``seconds`` is NaN.
     """
     return with_timeout_cause(parent, seconds, None)
 

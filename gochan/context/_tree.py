@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from .._backends import Alarm, Clock
     from .._ends import RecvChan
-    from .._waiter import Waiter
 
 __all__ = (
     "CancelContext",
@@ -165,9 +164,10 @@ class _Derived(Context):
         check(parent)
         self._parent = parent
         # that of its ancestors, or itself, whose end is its own, and whose deadline
-        within = isinstance(parent, _Derived)
-        self._end: Context = parent._end if within else parent
-        self._limit: Context = parent._limit if within else parent
+        self._end: Context = parent
+        self._limit: Context = parent
+        if isinstance(parent, _Derived):
+            self._end, self._limit = parent._end, parent._limit
 
     def deadline(self) -> float | None:
         return self._limit.deadline()
@@ -304,10 +304,14 @@ class CancelContext(_Derived):
                 seen.acquire(_instrument.current_party(), self)
             return self._error
 
-    def expire(self) -> None:
-        """If its deadline has passed, do not wait for the alarm."""
+    def expire(self, *, sure: bool = False) -> None:
+        """If its deadline has passed, do not wait for the alarm.
+
+        Args:
+            sure: it has, whatever the clock says.
+        """
         timed = self._timed
-        if timed is not None and timed._is_due():
+        if timed is not None and (sure or timed._is_due()):
             timed._expired()
 
     @uninterrupted
@@ -335,25 +339,22 @@ class CancelContext(_Derived):
         That holds for whoever calls it, the first or a second on another thread: the
         second does what the first has not done yet.
         """
-        ahead: list[tuple[Child, Exception, BaseException | None]]
-        ahead = [(self, error, why)]
-        ended: list[CancelContext] = []
+        ahead: list[tuple[Child, CancelContext]]
+        ahead = [(each, self) for each in self._finish(error, why)]
         # a list that grows: chains of contexts are longer than the stack
-        for child, error, why in ahead:
+        for child, parent in ahead:
+            assert parent._error is not None
+            assert parent.why is not None
             if isinstance(child, CancelContext):
-                children = child._finish(error, why)
-                ended.append(child)
-                assert child._error is not None
-                ahead.extend((each, child._error, child.why) for each in children)
+                children = child._finish(parent._error, parent.why)
+                ahead.extend((each, child) for each in children)
             else:
-                child.cancel(error, why or error)
-        for each in ended:
-            each._told = ()
+                child.cancel(parent._error, parent.why)
+        for _, parent in ahead:
+            parent._told = ()
 
     @uninterrupted
-    def _finish(
-        self, error: Exception, why: BaseException | None
-    ) -> Sequence[Child]:
+    def _finish(self, error: Exception, why: BaseException | None) -> Sequence[Child]:
         """It is done, unless it is already. Who has to be told of that."""
         with self._lock:
             if self._children is None:
@@ -404,10 +405,10 @@ class DeadlineContext(CancelContext):
         if self._is_due():
             self._expired()
         else:
-            self._alarm = self._clock.call_at(when, self._expired)
-            if self._error is not None:
+            alarm = self._alarm = self._clock.call_at(when, self._expired)
+            if self.err() is not None:
                 # cancelled by another thread meanwhile
-                self._alarm.cancel()
+                alarm.cancel()
 
     def deadline(self) -> float | None:
         here = clock()

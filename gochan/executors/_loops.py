@@ -172,6 +172,7 @@ class _OnLoop(Away):
     """A goroutine on another loop, and the job of that loop's nursery."""
 
     __slots__ = (
+        "argument",
         "callback",
         "context",
         "coroutine",
@@ -206,6 +207,7 @@ class _OnLoop(Away):
         self.reason: str | None = None
         self.context: Any = None
         self.callback: Any = None
+        self.argument: Any = None
 
     @property
     def state(self) -> Literal["runnable", "running", "parked"]:

@@ -40,7 +40,7 @@ from ._locker import refuse_copy
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from .._executor import Executor
+    from .._executor import AnyExecutor
     from .._goroutine import Goroutine
     from .._waiter import Waiter
 
@@ -123,14 +123,14 @@ class WaitGroup:
         fn: Callable[[*Ts], Coroutine[Any, Any, R]],
         /,
         *args: *Ts,
-        on: Executor | None = None,
+        on: AnyExecutor | None = None,
     ) -> Goroutine[R]: ...
     @overload
     def go(
-        self, fn: Callable[[*Ts], R], /, *args: *Ts, on: Executor
+        self, fn: Callable[[*Ts], R], /, *args: *Ts, on: AnyExecutor
     ) -> Goroutine[R]: ...
     def go(
-        self, fn: Callable[[*Ts], Any], /, *args: *Ts, on: Executor | None = None
+        self, fn: Callable[[*Ts], Any], /, *args: *Ts, on: AnyExecutor | None = None
     ) -> Goroutine[Any]:
         """Start ``fn(*args)`` with ``gochan.go``, and count it until it has ended.
 

@@ -11,8 +11,8 @@ one is due. Everything else is a channel's.
 
 Invariants, of every timer whose lock is free:
 1. Somebody waits, and it has been set: there is an alarm for its time.
-2. ``_alarm`` is that alarm, and ``_token`` tells its call from those of others: one that
-   has been cancelled may still call, from a thread that was about to, and does nothing.
+2. ``_alarm`` is that alarm, and ``_token`` tells its call from others': one that has
+   been cancelled may still call, from a thread that was about to, and does nothing.
 3. Somebody waits: for all others there is no value. It goes to who was first, when the
    clock calls.
 

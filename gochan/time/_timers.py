@@ -192,6 +192,7 @@ class FuncTimer:
     """
 
     __slots__ = (
+        "__weakref__",
         "_alarm",
         "_call",
         "_clock",
@@ -293,7 +294,10 @@ def after_func(seconds: float, fn: Callable[[], Any]) -> FuncTimer:
             await result
 
     def start() -> None:
-        variables.copy().run(owner._go_late, call, name, site)
+        # nobody's act: of the goroutine that has set the timer only what it did before
+        # comes before
+        late = owner._go_late
+        _instrument.run_as(timer, variables.copy(), late, call, name, site)
 
     timer = FuncTimer(start)
     timer._set(seconds)

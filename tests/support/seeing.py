@@ -29,6 +29,8 @@ def _name(thing: object) -> str:
         return thing.name
     if isinstance(thing, Chan):
         return thing.name
+    if isinstance(thing, gochan.Scope):
+        return "scope"
     if isinstance(thing, tuple):
         owner, part = cast("tuple[object, object]", thing)
         return f"{_name(owner)}[{part}]"
@@ -54,7 +56,8 @@ class Recorder(Instrument):
             return call
 
         for event in vars(Instrument):
-            if not event.startswith("_"):
+            # a rendezvous is what it is made of
+            if not event.startswith("_") and event not in ("follows", "rendezvous"):
                 setattr(self, event, note(event))
 
     def take(self, *kinds: str) -> list[str]:
@@ -63,8 +66,8 @@ class Recorder(Instrument):
         return [event for event in events if event.split()[0] in kinds]
 
     def sync(self) -> list[str]:
-        """What a race detector would act on."""
-        return self.take(*SYNC)
+        """What a race detector would act on, apart from the ends of goroutines."""
+        return [event for event in self.take(*SYNC) if not event.endswith(" scope")]
 
 
 Clock = dict[Any, int]
@@ -74,7 +77,8 @@ class Clocks(Instrument):
     """Vector clocks, with the four primitives of ThreadSanitizer.
 
     ``mark(label)`` notes the clock of who calls; ``before(a, b)`` tells whether
-    the one mark happened before the other.
+    the one mark happened before the other. ``access(name, write=...)`` notes an access
+    to a variable; ``races()`` compares each with all others to the same.
     """
 
     def __init__(self) -> None:
@@ -82,6 +86,45 @@ class Clocks(Instrument):
         self._clocks: dict[Hashable, Clock] = {}
         self._addresses: dict[Hashable, Clock] = defaultdict(dict)
         self._marks: dict[str, tuple[Hashable, Clock]] = {}
+        self._accesses: list[tuple[Hashable, bool, Hashable, Clock]] = []
+
+    def access(self, name: Hashable, *, write: bool) -> None:
+        self._note(current_party(), name, write)
+
+    def _note(self, party: Hashable, name: Hashable, write: bool) -> None:
+        with self._lock:
+            clock = dict(self._clock(party))
+            self._accesses.append((name, write, party, clock))
+
+    def races(self) -> list[Hashable]:
+        """The variables with two unordered accesses, one of them a write."""
+        found: list[Hashable] = []
+        for number, (name, write, party, early) in enumerate(self._accesses):
+            for other, other_write, other_party, late in self._accesses[number + 1 :]:
+                if (
+                    name == other
+                    and (write or other_write)
+                    and party != other_party
+                    and early[party] > late.get(party, 0)
+                ):
+                    found.append(name)
+        return found
+
+    def starts(self, thread: threading.Thread) -> None:
+        """The running party is about to start ``thread``, which no event tells."""
+        self.release(current_party(), thread)
+        run = thread.run
+
+        def work() -> None:
+            self.acquire(current_party(), thread)
+            run()
+            self.release(current_party(), thread)
+
+        thread.run = work  # type: ignore[method-assign]
+
+    def joins(self, thread: threading.Thread) -> None:
+        """The running party has joined it."""
+        self.acquire(current_party(), thread)
 
     def mark(self, label: str) -> None:
         with self._lock:
@@ -122,6 +165,26 @@ class Clocks(Instrument):
     def joined(self, party: Hashable, finished: Hashable) -> None:
         with self._lock:
             self._join(party, self._clock(finished))
+
+    @override
+    def cancelled(self, party: Hashable, target: object) -> None:
+        with self._lock:
+            clock = dict(self._clock(party))
+            self._tick(party)
+            if not isinstance(target, gochan.Scope):
+                self._join(target, clock)
+                return
+            for other in list(self._clocks):
+                if getattr(other, "_scope", None) is target or other is target._body:
+                    self._join(other, clock)
+
+    @override
+    def read(self, party: Hashable, address: Hashable) -> None:
+        self._note(party, address, False)
+
+    @override
+    def write(self, party: Hashable, address: Hashable) -> None:
+        self._note(party, address, True)
 
     @override
     def acquire(self, party: Hashable, address: Hashable) -> None:

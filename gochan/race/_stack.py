@@ -1,0 +1,98 @@
+"""Where something happened, kept as cheaply as can be: no frame, no text.
+
+A stack is a flat tuple ``(code, lasti, code, lasti, ...)``, innermost call first. It
+keeps nothing alive but code, and is made into lines only for a report.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os.path
+from traceback import FrameSummary, StackSummary
+from typing import TYPE_CHECKING, Any
+
+from .._goroutine import watched
+
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
+
+__all__ = ("Stack", "caller", "capture", "place", "summary")
+
+Stack = tuple[Any, ...]
+
+# as many calls as are remembered
+DEPTH = 12
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+# where a goroutine begins: what is outside of it is not its own
+_ROOT = watched.__code__
+# with these files begins what runs threads and loops
+_RUNTIMES = tuple(
+    os.sep + os.path.join(*parts)
+    for parts in (
+        ("asyncio", "events.py"),
+        ("asyncio", "runners.py"),
+        ("trio", "_core", "_run.py"),
+        ("threading.py",),
+        ("_pytest", "python.py"),
+    )
+)
+
+
+def capture(frame: FrameType | None, depth: int = DEPTH) -> Stack:
+    """The calls that led to ``frame``, as far as the goroutine goes."""
+    found: list[Any] = []
+    while frame is not None and depth:
+        code = frame.f_code
+        if code is _ROOT:
+            break
+        found.append(code)
+        found.append(frame.f_lasti)
+        frame = frame.f_back
+        depth -= 1
+    return tuple(found)
+
+
+def caller(frame: FrameType | None) -> Stack:
+    """The user's call of an operation of gochan, and who called that."""
+    while frame is not None and frame.f_globals["__name__"].startswith("gochan."):
+        if frame.f_code is _ROOT:
+            return ()
+        frame = frame.f_back
+    return capture(frame, 2)
+
+
+def _line(code: CodeType, lasti: int) -> int:
+    positions = itertools.islice(code.co_positions(), lasti // 2, None)
+    return next((at[0] for at in positions), None) or code.co_firstlineno
+
+
+def _own(stack: Stack) -> list[tuple[CodeType, int]]:
+    """The calls of the user's program, innermost first."""
+    calls: list[tuple[CodeType, int]] = list(
+        zip(stack[::2], stack[1::2], strict=True),
+    )
+    mine: list[tuple[CodeType, int]] = []
+    for code, lasti in calls:
+        if code.co_filename.endswith(_RUNTIMES):
+            break
+        if not code.co_filename.startswith(_PACKAGE):
+            mine.append((code, lasti))
+    return mine
+
+
+def place(stack: Stack) -> tuple[str, int]:
+    """File and line of the innermost call."""
+    for code, lasti in _own(stack):
+        return code.co_filename, _line(code, lasti)
+    return "?", 0
+
+
+def summary(stack: Stack) -> StackSummary:
+    """For people, outermost call first, as in a traceback."""
+    return StackSummary.from_list(
+        [
+            FrameSummary(code.co_filename, _line(code, lasti), code.co_qualname)
+            for code, lasti in reversed(_own(stack))
+        ]
+    )

@@ -1,0 +1,1 @@
+"""gochan's memory model: its rules, and a litmus test for each."""

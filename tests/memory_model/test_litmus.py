@@ -1,0 +1,36 @@
+"""Every rule of the memory model, at every place where a goroutine can live.
+
+The rules are in ``rules.py``; the programs register themselves. Each is run once. Two
+judges have to agree with the table: clocks that compare all pairs of accesses, and
+``gochan.race``. Both see the model's edges alone, so an order that merely came about,
+by a lock in the implementation or by the turns of a loop, does not count.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from memory_model import chans, goroutines, times
+from memory_model.rules import RULES
+from support.litmus import OK, TABLE, Litmus, places, run
+
+# whose programs have registered themselves
+MODULES = (chans, goroutines, times)
+
+CASES = [
+    pytest.param(row, place, id=f"{row.rule}-{row.name}-{place}")
+    for row in TABLE
+    for place in places()
+    if row.only is None or place in row.only
+]
+
+
+@pytest.mark.parametrize(("row", "place"), CASES)
+def test_litmus(row: Litmus, place: str) -> None:
+    by_clocks, by_detector = run(row, place)
+    assert bool(by_clocks) is (row.expect != OK)
+    assert bool(by_detector) is (row.expect != OK), "\n".join(map(str, by_detector))
+
+
+def test_every_rule_has_a_litmus_and_every_litmus_a_rule() -> None:
+    assert {row.rule for row in TABLE} == {rule.number for rule in RULES}
