@@ -97,7 +97,16 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
                         if peer.wake():
                             return
                     else:
+                        node = queue.pop()
                         key.append(True)
+                        if node is not None:
+                            # a select's
+                            peer = node.waiter or node
+                            peer.value = value
+                            peer.ok = True
+                            peer.case = node.case
+                            if peer.settle_quickly():
+                                return
                 # room in the buffer
                 elif len(self._buf) < self._room:
                     self._buf.append(value)
@@ -195,6 +204,19 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
                         key.append(True)
                         peer.ok = True
                         peer.wake()
+                        return value
+                    node = queue.pop()
+                    if node is not None:
+                        # a select's
+                        value = node.value
+                        if buf:
+                            buf.append(value)
+                            value = buf.popleft()
+                        key.append(True)
+                        peer = node.waiter or node
+                        peer.ok = True
+                        peer.case = node.case
+                        peer.settle_quickly()
                         return value
                     key.append(True)
                 # a value in the buffer

@@ -41,7 +41,7 @@ from typing import (
 from . import _edges, _instrument
 from ._backends import uninterrupted
 from ._errors import CloseOfClosed, SendOnClosed
-from ._waiter import Waiter, WaitQueue, bar
+from ._waiter import Waiter, WaitQueue, bar, unbar
 from .buffers import Buffer, Sliding, check_size
 
 __all__ = ("BLOCKED", "ChanStats", "Core")
@@ -255,6 +255,7 @@ class Core(Generic[T]):
                     waiters.append(waiter)
             if (seen := _instrument.active) is not None:
                 _edges.closed(seen, self, waiters)
+            unbar(self._key)
         return waiters
 
     @property
@@ -341,7 +342,7 @@ class Core(Generic[T]):
                 (self._senders, senders),
             ):
                 assert all(node.queue is queue for node in nodes)
-                assert all(node.waiter is None or node.waiter.token for node in nodes)
+                assert all(node.waiter is None or node.token for node in nodes)
                 assert list(_backwards(queue)) == nodes[::-1]
 
 

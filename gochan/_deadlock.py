@@ -24,13 +24,17 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import threading
 from _thread import get_ident
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from . import _instrument
 from ._errors import DeadlockError
+from ._frames import frames_of, package_of, thread_frames
 from ._graph import report
-from ._parked import for_ever, waiter_of_thread
+from ._live import Look, Party, live
+from ._parked import FOREIGN, for_ever, waiter_of_thread
 from ._waiter import Waiter
 
 if TYPE_CHECKING:
@@ -151,7 +155,7 @@ class Watch:
     def _end(self) -> float | None:
         if self.error is None:
             self.error = error = DeadlockError()
-            error.report = report()
+            error.report = report(self._parties())
             error.add_note(f"\n{error.report}")
             self.root.cancel(str(error))
             return 0
@@ -160,9 +164,38 @@ class Watch:
         self.stuck = True
         sys.stderr.write(
             f"{self.error}\n\n{self.error.report}\nThe run has been cancelled, and "
-            f"cannot end:\n\n{report()}"
+            f"cannot end:\n\n{report(self._parties())}"
         )
         return None
+
+    def _parties(self) -> list[Party]:
+        """All that wait: goroutines, and who else is parked in gochan."""
+        looks = live()
+        parties: list[Party] = [*looks]
+        known = [look.task for look in looks]
+        for task in self.sleep.tasks():
+            if task not in known:
+                frames = frames_of(self.backend.coroutine_of(task))
+                parties.append(Party("task", self.sleep.name(task), frames))
+        names = {thread.ident: thread.name for thread in threading.enumerate()}
+        for thread, last in sys._current_frames().items():
+            if thread not in _instrument.parties and waiter_of_thread(last) is not None:
+                name = names.get(thread, str(thread))
+                parties.append(Party("thread", name, thread_frames(last)))
+        # what a run does of itself says nothing
+        return [party for party in parties if _shows(party)]
+
+
+def _shows(party: Party) -> bool:
+    """Whether it is more than what serves a run."""
+    return isinstance(party, Look) or (
+        party.wait is not None
+        and party.wait is not FOREIGN
+        and any(package_of(frame) not in _OURS for frame in party.frames)
+    )
+
+
+_OURS: Final = frozenset({"anyio", "gochan", "trio"})
 
 
 def _threads_of_process() -> int | None:

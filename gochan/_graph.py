@@ -1,184 +1,215 @@
 """Who waits for whom: the report of a deadlock.
 
 A goroutine that waits for the end of others waits for exactly those. One that waits on
-a channel or a lock may be woken by any goroutine whose variables lead there, as far as
-that can be told: global variables are not followed.
+a channel or a lock may be helped by anybody whose variables lead there, as far as that
+can be told: global variables are not followed. Not by one who waits for the same, nor,
+before it has gone on, by one who waits for its end.
 """
 
 from __future__ import annotations
 
 import gc
 from collections import deque
-from types import CodeType, FrameType, FunctionType, ModuleType
+from contextvars import Context
+from types import CodeType, CoroutineType, FrameType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from ._goroutine import Goroutine
-from ._live import live
+from ._live import Look, Party
+from ._parked import FOREIGN
 from ._report import described, stacks
 from ._scope import Scope
+from ._waiter import Node, WaitQueue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ._cases import Case
-    from ._live import Look
 
 __all__ = ("report",)
 
 # Longer reports help nobody.
 _MOST: Final = 100
+_LINES: Final = 20
+_FEW: Final = 3
 
-# How much of what a goroutine's variables lead to is looked at.
+# How much of what somebody's variables lead to is looked at.
 _REACH: Final = 5_000
 
 # What leads everywhere.
-_BORDERS: Final = (CodeType, ModuleType, FrameType, Goroutine, Scope, type)
+_BORDERS: Final = (
+    CodeType,
+    Context,
+    CoroutineType,
+    FrameType,
+    Goroutine,
+    ModuleType,
+    Node,
+    Scope,
+    WaitQueue,
+    type,
+)
 
-# what another goroutine would have to do
-_REMEDIES: Final = {
-    "chan receive": "send",
-    "chan send": "receive",
-    "sync.Cond.Wait": "signal",
-    "sync.Mutex.Lock": "unlock",
-    "sync.Once.Do": "finish",
-    "sync.RWMutex.Lock": "unlock",
-    "sync.RWMutex.RLock": "unlock",
-    "sync.WaitGroup.Wait": "call done",
-    "semacquire": "release",
+_SEND, _RECEIVE = "chan send", "chan receive"
+
+# how the wait reads, and what somebody else would have to do
+_WAYS: Final = {
+    _SEND: ("to send to", "receive"),
+    _RECEIVE: ("to receive from", "send or close"),
+    "semacquire": ("on", "release"),
+    "sync.Cond.Wait": ("on", "signal"),
+    "sync.Mutex.Lock": ("for", "unlock"),
+    "sync.Once.Do": ("for", "finish"),
+    "sync.RWMutex.Lock": ("for", "unlock"),
+    "sync.RWMutex.RLock": ("for", "unlock"),
+    "sync.WaitGroup.Wait": ("for", "call done"),
 }
 
 
 class _Need:
-    """One thing that would let a goroutine go on, and who could bring it about."""
+    """One thing that would let a party go on, and who could bring it about.
 
-    def __init__(self, text: str, thing: object, remedy: str) -> None:
-        self.text = text
+    Attributes:
+        word: Go's, for such a wait.
+        thing: what it is waited for; None if it is just that ``by`` end.
+        by: who could help.
+        bound: they wait for it in turn.
+    """
+
+    def __init__(self, word: str, thing: object, by: Sequence[Party] = ()) -> None:
+        self.word = word
         self.thing = thing
-        # empty: whoever it is just has to end
-        self.remedy = remedy
-        self.by: list[Look] = []
+        self.by = list(by)
+        self.bound = False
+
+    def __str__(self) -> str:
+        way, remedy = _WAYS.get(self.word, ("on", "help"))
+        text = f"{way} {described(self.thing)}"
+        if not self.by:
+            return f"{text}, which nobody else here has"
+        but = ", but waits for it" if self.bound else ""
+        return f"{text}; {_names(self.by, 'or')} could {remedy}{but}"
 
 
-def report() -> str:
-    """Who waits for whom, a circle first; then all goroutines, with their stacks."""
-    looks = live()
-    shown = looks[:_MOST]
+def report(parties: Sequence[Party]) -> str:
+    """Who waits for whom, a circle first; then all of them, with their stacks."""
+    shown = parties[:_MOST]
     text = "\n".join(_lines(shown)) + "\n\n" + stacks(shown)
-    if len(looks) > _MOST:
-        text += f"\n... and {len(looks) - _MOST} more goroutines\n"
+    if len(parties) > _MOST:
+        text += f"\n... and {len(parties) - _MOST} more\n"
     return text
 
 
-def _lines(looks: Sequence[Look]) -> list[str]:
-    needs = {look: _needs(look, looks) for look in looks}
+def _lines(parties: Sequence[Party]) -> list[str]:
+    needs = {party: _needs(party, parties) for party in parties}
     _find_helpers(needs)
-    for look in looks:
-        _leave_out_waiting(look, needs)
     circle = _circle(needs)
-    lines = [_line(look, needs[look]) for look in circle]
+    lines = [_line(party, needs[party]) for party in circle]
     if circle:
         lines.insert(0, "in a circle:")
-    others = [look for look in looks if look not in circle]
+    others = [party for party in parties if party not in circle]
     if circle and others:
         lines.append("besides:")
-    return lines + [_line(look, needs[look]) for look in others]
+    lines += [_line(party, needs[party]) for party in others[:_LINES]]
+    if len(others) > _LINES:
+        lines.append(f"  ... and {len(others) - _LINES} more")
+    return lines
 
 
-def _line(look: Look, needs: Iterable[_Need]) -> str:
-    parts = [_part(need) for need in needs]
-    # the end of all of them, but any case of a select
-    both = " and " if all(not need.remedy for need in needs) else " or "
-    what = both.join(parts) or "for ever"
-    return f"  {described(look.goroutine)} waits {what}"
+def _line(party: Party, needs: Sequence[_Need]) -> str:
+    # all of those have to end, but any case of a select will do
+    ends = [other for need in needs if need.thing is None for other in need.by]
+    parts = [str(need) for need in needs if need.thing is not None]
+    if ends:
+        selects = party.wait is not None and party.wait.word == "select"
+        parts.append(f"for the end of {_names(ends, 'or' if selects else 'and')}")
+    what = ", or ".join(parts)
+    if not what:
+        what = "for tasks of its own" if party.wait is FOREIGN else "for ever"
+    return f"  {party} waits {what}"
 
 
-def _part(need: _Need) -> str:
-    if not need.remedy:
-        return need.text
-    if not need.by:
-        return f"{need.text}, which no other goroutine has"
-    names = [described(look.goroutine) for look in need.by[:3]]
-    if len(need.by) > len(names):
-        names.append(f"{len(need.by) - len(names)} others")
-    return f"{need.text}; {' or '.join(names)} could {need.remedy}"
+def _names(parties: Sequence[Party], joined: str) -> str:
+    names = [str(party) for party in parties[:_FEW]]
+    if len(parties) > _FEW:
+        names.append(f"{len(parties) - _FEW} more")
+    return f" {joined} ".join([", ".join(names[:-1])] * bool(names[:-1]) + names[-1:])
 
 
-def _needs(look: Look, looks: Sequence[Look]) -> list[_Need]:
+def _needs(party: Party, parties: Sequence[Party]) -> list[_Need]:
     """What would let it go on."""
-    wait = look.wait
+    wait = party.wait
     if wait is None:
         return []
     if wait.word == "select" and wait.frame is not None:
         cases: list[Case] = wait.frame.f_locals.get("table", [])
         return [
-            _Need(
-                f"{_WAYS[case._sends]} {described(target)}", target, _ENDS[case._sends]
-            )
+            _need(_SEND if case._sends else _RECEIVE, case._target, parties)
             for case in cases
-            if (target := case._target) is not None
+            if case._target is not None
         ]
-    thing: Any = wait.on
-    if isinstance(thing, Scope):
-        return [
-            _awaited(other)
-            for other in looks
-            if other.scope is thing and other is not look
+    if isinstance(wait.on, Scope):
+        inside = [
+            other
+            for other in parties
+            if isinstance(other, Look) and other.scope is wait.on
         ]
-    for other in looks:
-        if thing is not None and other.goroutine._done is thing:
-            return [_awaited(other)]
-    if thing is None or "nil chan" in wait.word:
+        return [_Need(wait.word, None, inside)]
+    if wait.on is None or "nil chan" in wait.word:
         return []
-    remedy = _REMEDIES.get(wait.word, "help")
-    way = _VERBS.get(wait.word, "on")
-    return [_Need(f"{way} {described(thing)}", thing, remedy)]
+    return [_need(wait.word, wait.on, parties)]
 
 
-_WAYS: Final = {True: "to send to", False: "to receive from"}
-_ENDS: Final = {True: "receive", False: "send"}
-_VERBS: Final = {"chan send": _WAYS[True], "chan receive": _WAYS[False]}
+def _need(word: str, thing: object, parties: Sequence[Party]) -> _Need:
+    for other in parties:
+        if isinstance(other, Look) and other.goroutine._done is thing:
+            return _Need(word, None, [other])
+    return _Need(word, thing)
 
 
-def _awaited(look: Look) -> _Need:
-    need = _Need(f"for the end of {described(look.goroutine)}", look.goroutine, "")
-    need.by = [look]
-    return need
-
-
-def _find_helpers(needs: dict[Look, list[_Need]]) -> None:
+def _find_helpers(needs: dict[Party, list[_Need]]) -> None:
     """Fill in who could bring about what is needed."""
-    wanted: dict[int, list[tuple[Look, _Need]]] = {}
-    for look, its in needs.items():
+    wanted = {id(need.thing) for its in needs.values() for need in its}
+    reached = {party: _reach(party) & wanted for party in needs}
+    for party, its in needs.items():
+        waiting = _waiting_for(party, needs)
         for need in its:
-            if need.remedy:
-                wanted.setdefault(id(need.thing), []).append((look, need))
-    for look in needs:
-        for thing in _reach(look) & wanted.keys():
-            for other, need in wanted[thing]:
-                if other is not look:
-                    need.by.append(look)
+            if need.thing is None:
+                continue
+            able = [
+                other
+                for other in needs
+                if id(need.thing) in reached[other]
+                and other is not party
+                and not _wants(needs[other], need)
+            ]
+            free = [other for other in able if other not in waiting]
+            need.by, need.bound = free or able, not free
 
 
-def _leave_out_waiting(look: Look, needs: dict[Look, list[_Need]]) -> None:
-    """Whoever waits for its end, or for that of one who does, cannot help it."""
-    waiting = {look}
+def _wants(needs: Iterable[_Need], need: _Need) -> bool:
+    """Whether somebody with these needs waits for the same."""
+    return any(its.thing is need.thing and its.word == need.word for its in needs)
+
+
+def _waiting_for(party: Party, needs: dict[Party, list[_Need]]) -> set[Party]:
+    """Who waits for its end, or for that of one who does."""
+    waiting = {party}
     while more := {
         other
         for other, its in needs.items()
         if other not in waiting
-        and any(not need.remedy and waiting & set(need.by) for need in its)
+        and any(need.thing is None and waiting & set(need.by) for need in its)
     }:
         waiting |= more
-    for need in needs[look]:
-        if need.remedy:
-            need.by = [other for other in need.by if other not in waiting]
+    return waiting
 
 
-def _reach(look: Look) -> set[int]:
-    """The ids of what the variables of a goroutine lead to."""
+def _reach(party: Party) -> set[int]:
+    """The ids of what its variables lead to."""
     found: dict[int, object] = {}
-    ahead: deque[object] = deque()
-    for frame in look.frames:
+    ahead: deque[Any] = deque()
+    for frame in party.frames:
         ahead += frame.f_locals.values()
     while ahead and len(found) < _REACH:
         thing = ahead.popleft()
@@ -187,23 +218,23 @@ def _reach(look: Look) -> set[int]:
         found[id(thing)] = thing
         if isinstance(thing, FunctionType):
             # not its global variables
-            ahead += (cell.cell_contents for cell in thing.__closure__ or ())
+            ahead += thing.__closure__ or ()
         elif gc.is_tracked(thing):
             ahead += gc.get_referents(thing)
     return set(found)
 
 
-def _circle(needs: dict[Look, list[_Need]]) -> list[Look]:
-    """A shortest circle of goroutines each of which waits for the next; or none."""
-    best: list[Look] = []
+def _circle(needs: dict[Party, list[_Need]]) -> list[Party]:
+    """A shortest circle of parties each of which waits for the next; or none."""
+    best: list[Party] = []
     for start in needs:
-        before: dict[Look, Look | None] = {start: None}
+        before: dict[Party, Party | None] = {start: None}
         ahead = deque([start])
         while ahead:
-            look = ahead.popleft()
-            for other in (by for need in needs[look] for by in need.by):
+            party = ahead.popleft()
+            for other in (by for need in needs[party] for by in need.by):
                 if other is start:
-                    path = [look]
+                    path = [party]
                     while (previous := before[path[0]]) is not None:
                         path.insert(0, previous)
                     if not best or len(path) < len(best):
@@ -211,6 +242,6 @@ def _circle(needs: dict[Look, list[_Need]]) -> list[Look]:
                     ahead.clear()
                     break
                 if other not in before:
-                    before[other] = look
+                    before[other] = party
                     ahead.append(other)
     return best

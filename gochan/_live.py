@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ._parked import Wait
     from ._scope import Scope
 
-__all__ = ("GoroutineInfo", "Look", "live")
+__all__ = ("GoroutineInfo", "Look", "Party", "live")
 
 
 @final
@@ -57,31 +57,43 @@ class GoroutineInfo:
     created_by: int | None
 
 
-class Look:
+class Party:
+    """Whoever waits, as a report sees it: a goroutine, or what is none.
+
+    Attributes:
+        title: such as ``goroutine 7``.
+        name: its name.
+        frames: its stack, outermost first.
+        wait: why it is parked; None if it is not.
+    """
+
+    __slots__ = ("__weakref__", "frames", "name", "title", "wait")
+
+    def __init__(self, title: str, name: str, frames: list[FrameType]) -> None:
+        self.title = title
+        self.name = name
+        self.frames = frames
+        self.wait: Wait | None = why(frames)
+
+    def __str__(self) -> str:
+        return f"{self.title} ({self.name})"
+
+
+@final
+class Look(Party):
     """A look at one goroutine."""
 
-    __slots__ = (
-        "blocked",
-        "frames",
-        "goroutine",
-        "scope",
-        "state",
-        "task",
-        "threaded",
-        "wait",
-    )
+    __slots__ = ("blocked", "goroutine", "scope", "state", "task", "threaded")
 
     def __init__(self, scope: Scope, goroutine: Goroutine[Any], task: Any) -> None:
+        super().__init__(f"goroutine {goroutine.id}", goroutine.name, [])
         self.scope = scope
         self.goroutine = goroutine
         # None if it has not begun
         self.task = task
         # a waiter, or something of the runtime's, if it is parked
         self.blocked: object = None
-        # outermost first
-        self.frames: list[FrameType] = []
         self.state: State = "runnable"
-        self.wait: Wait | None = None
         coroutine: Any = goroutine.coroutine
         thread = _thread_of(goroutine)
         self.threaded = thread is not None
@@ -100,8 +112,7 @@ class Look:
                 self.blocked = scope._backend.blocked_on(task)
             if self.blocked is not None:
                 self.state = "parked"
-        if self.state == "parked":
-            self.wait = why(self.frames)
+        self.wait = why(self.frames) if self.state == "parked" else None
 
     @property
     def leads(self) -> bool:

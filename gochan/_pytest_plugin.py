@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib
 import os
 import random
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -25,6 +25,7 @@ from . import _select
 if TYPE_CHECKING:
     import ast
     from collections.abc import Generator
+    from contextlib import AbstractContextManager
 
 __all__ = ("pytest_addoption", "pytest_configure", "pytest_report_header")
 
@@ -77,15 +78,18 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    with ExitStack() as around:
-        if _RACE in item.config.stash:
-            around.enter_context(item.config.stash[_RACE].detector(report="raise"))
-        if _SEED in item.config.stash:
-            around.enter_context(_seeded(item.config.stash[_SEED]))
-        if item.get_closest_marker("gochan_leakcheck") is not None:
-            from .testing import leakcheck
+    __tracebackhide__ = True
+    stash = item.config.stash
+    checked: AbstractContextManager[object] = nullcontext()
+    if item.get_closest_marker("gochan_leakcheck") is not None:
+        from .testing import leakcheck
 
-            around.enter_context(leakcheck())
+        checked = leakcheck()
+    with (
+        stash[_RACE].detector(report="raise") if _RACE in stash else nullcontext(),
+        _seeded(stash[_SEED]) if _SEED in stash else nullcontext(),
+        checked,
+    ):
         yield
 
 

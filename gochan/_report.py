@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ._core import Core
 from ._frames import package_of
 from ._goroutine import Goroutine
+from ._live import Look
 from ._scope import Scope
 
 if TYPE_CHECKING:
@@ -18,37 +19,39 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
     from ._cases import Case
-    from ._live import Look
+    from ._live import Party
     from ._parked import Wait
 
 __all__ = ("described", "stack", "stacks", "waits_for")
 
 
-def stacks(looks: Iterable[Look], *, leaked: bool = False) -> str:
+def stacks(parties: Iterable[Party], *, leaked: bool = False) -> str:
     """All of them, with an empty line between each two."""
-    return "\n".join(stack(look, leaked=leaked) for look in looks)
+    return "\n".join(stack(party, leaked=leaked) for party in parties)
 
 
-def stack(look: Look, *, leaked: bool = False) -> str:
-    """One goroutine: what it does, its stack innermost first, where it was started."""
-    goroutine, wait = look.goroutine, look.wait
-    doing: str = look.state if wait is None else wait.word
+def stack(party: Party, *, leaked: bool = False) -> str:
+    """What it does, its stack innermost first, and where it was started."""
+    look = party if isinstance(party, Look) else None
+    wait = party.wait
+    doing: str = wait.word if wait is not None else look.state if look else ""
     if leaked:
         doing += " (leaked)"
-    minutes = int((look.parked_for() or 0) // 60)
+    minutes = int((look.parked_for() if look else None) or 0) // 60
     if minutes:
         doing += f", {minutes} minutes"
-    head = f"goroutine {goroutine.id} [{doing}]: {goroutine.name}"
+    head = f"{party.title} [{doing}]: {party.name}"
     if wait is not None and (on := waits_for(wait)):
         head += f", {on}"
     lines = [head]
-    for frame in reversed(_shown(look.frames)):
+    for frame in reversed(_shown(party.frames)):
         lines += _place(frame.f_code, frame.f_lineno)
-    code, line = goroutine._code, goroutine._line()
-    parent = goroutine.created_by
-    function, *place = _place(code, line)
-    of = "" if parent is None else f" in goroutine {parent}"
-    lines += [f"created by {function.removesuffix('(...)')}{of}", *place]
+    if look is not None:
+        goroutine = look.goroutine
+        parent = goroutine.created_by
+        function, *place = _place(goroutine._code, goroutine._line())
+        of = "" if parent is None else f" in goroutine {parent}"
+        lines += [f"created by {function.removesuffix('(...)')}{of}", *place]
     return "\n".join(lines) + "\n"
 
 

@@ -66,61 +66,65 @@ def _table(things: tuple[Any, ...]) -> list[Case]:
 
 
 @uninterrupted
-def _glance(things: tuple[Any, ...], biased: bool) -> Case | None:
-    """Pass 1 for the usual case: one look at each, and one that is simply ready.
+def _at_once(cases: tuple[Any, ...], biased: bool, drawn: int) -> Any:
+    """Passes 1 and 2 for the usual case, with the channels' keys in place of locks.
 
-    None if nothing is ready, or if it takes more than the buffer of one channel.
-    Called with budget left, so no instrument is installed.
+    Called with budget left, so no instrument is installed, for genuine cases. The one
+    at ``drawn`` is chosen if it is ready: to draw again would favour others.
+
+    Returns:
+        The chosen case, done; or the waiter, queued on all; or None: nothing has
+        happened, and it has to be done in the other way.
     """
+    held: list[list[bool]] = []
     ready: list[int] = []
-    for index, case in enumerate(things):
-        if type(case) not in KINDS:
-            return None
-        case.index = index
-        channel = case._target
-        if channel is None:
-            continue
-        if case._sends:
-            if len(channel._buf) >= channel._room and (
-                channel._receivers.head is None and not channel._closed
-            ):
-                continue
-        elif not channel._buf and (
-            channel._senders.head is None and not channel._closed
-        ):
-            continue
-        ready.append(index)
-    if not ready:
-        return None
-    chosen = _pick(ready, biased)
-    pick: Any = things[chosen]
-    channel = pick._target
-    # nothing in between may raise
-    key = channel._key
     try:
-        free = key.pop()
-    except IndexError:
-        free = None
-    if not free:
-        pass
-    elif pick._sends:
-        if channel._receivers.head is None and len(channel._buf) < channel._room:
-            channel._buf.append(pick._value)
+        for index, case in enumerate(cases):
+            channel = case._target
+            if channel is None:
+                continue
+            key = channel._key
+            try:
+                free = key.pop()
+            except IndexError:
+                # another thread has it, or we: a channel that stands here twice
+                return None
+            if not free:
+                key.append(False)
+                return None
+            held.append(key)
+            if case._sends:
+                if (
+                    channel._receivers.head is not None
+                    or len(channel._buf) < channel._room
+                    or channel._closed
+                    or channel._lossy is not None
+                ):
+                    ready.append(index)
+            elif channel._buf or channel._senders.head is not None or channel._closed:
+                ready.append(index)
+        if not ready:
+            waiter: Any = _backends.async_waiter()
+            waiter.for_select(again=True)
+            nodes = waiter.nodes
+            for index, case in enumerate(cases):
+                channel = case._target
+                if channel is not None:
+                    node = Node(waiter, case._value, index)
+                    nodes.append(node)
+                    (channel._senders if case._sends else channel._receivers).push(node)
+            return waiter
+        index = drawn if drawn in ready else _pick(ready, biased)
+        value, ok, peer = _try(cases[index])
+    finally:
+        for key in held:
             key.append(True)
-            # it may stand in the call twice
-            pick.index = chosen
-            sent: Case = pick
-            return sent
-    elif channel._buf and channel._senders.head is None:
-        pick._value = channel._buf.popleft()
-        key.append(True)
-        pick._ok = True
-        pick.index = chosen
-        received: Case = pick
-        return received
-    if free is not None:
-        key.append(free)
-    return _carry_out(pick, chosen)
+    # BLOCKED: only peers waited there that have been claimed elsewhere
+    if peer is BLOCKED or (
+        peer is not None and not peer.settle_quickly() and cases[index]._sends
+    ):
+        return None
+    return _finish(cases[index], index, value, ok)
 
 
 @uninterrupted
@@ -184,11 +188,18 @@ def _pick(ready: list[int], biased: bool) -> int:
     return ready.pop(int(random() * len(ready)))
 
 
-def _poll(table: Sequence[Case], biased: bool) -> Case | None:
-    """Pass 1. The chosen case, done, or None."""
+def _poll(table: Sequence[Case], biased: bool, drawn: int = -1) -> Case | None:
+    """Pass 1. The chosen case, done, or None.
+
+    The one at ``drawn`` is chosen if it is ready.
+    """
     ready = _ready(table)
     while ready:
-        index = _pick(ready, biased)
+        if drawn in ready:
+            index = drawn
+            ready.remove(drawn)
+        else:
+            index = _pick(ready, biased)
         if (done := _carry_out(table[index], index)) is not None:
             return done
     return None
@@ -295,6 +306,7 @@ async def select(
 ) -> C1 | C2 | C3 | C4 | C5: ...
 @overload
 async def select(*cases: Selectable[C1] | None, biased: bool = False) -> C1: ...
+@uninterrupted
 @parks("select")
 async def select(*cases: Selectable[Case] | None, biased: bool = False) -> Case:
     """Wait until one of the cases can go on, do it, and return that very case.
@@ -319,16 +331,63 @@ async def select(*cases: Selectable[Case] | None, biased: bool = False) -> Case:
         SendOnClosed: a send on a closed channel was chosen.
         TypeError: an argument cannot be selected on.
     """
+    drawn = -1
     left = budget.left
     if left > 0:
         budget.left = left - 1
-        chosen = _glance(cases, biased)
-        if chosen is not None:
-            return chosen
+        index = 0
+        case: Any
+        for case in cases:
+            if type(case) not in KINDS:
+                break
+            case.index = index
+            index += 1
+        else:
+            if index and not biased:
+                # the usual case: a buffer is ready at the first case that we try
+                drawn = int(random() * index)
+                case = cases[drawn]
+                channel = case._target
+                if channel is not None:
+                    key = channel._key
+                    try:
+                        free = key.pop()
+                    except IndexError:
+                        free = None
+                    if not free:
+                        if free is not None:
+                            key.append(False)
+                    elif case._sends:
+                        if channel._receivers.head is None and (
+                            len(channel._buf) < channel._room
+                        ):
+                            channel._buf.append(case._value)
+                            key.append(True)
+                            # it may stand in the call twice
+                            case.index = drawn
+                            sent: Case = case
+                            return sent
+                        key.append(True)
+                    elif channel._buf and channel._senders.head is None:
+                        case._value = channel._buf.popleft()
+                        key.append(True)
+                        case._ok = True
+                        case.index = drawn
+                        received: Case = case
+                        return received
+                    else:
+                        key.append(True)
+            done: Any = _at_once(cases, biased, drawn)
+            if done is not None:
+                if type(done) in KINDS:
+                    return done  # type: ignore[no-any-return]
+                await done.park()
+                case = cases[done.case]
+                return _finish(case, done.case, done.value, done.ok)
     elif _backends.must_yield():
         await _backends.async_yield()
     table = _table(cases)
-    if (chosen := _poll(table, biased)) is not None:
+    if (chosen := _poll(table, biased, drawn)) is not None:
         return chosen
     waiter = _backends.async_waiter()
     if (chosen := _enlist(table, biased, waiter)) is not None:

@@ -63,14 +63,18 @@ def unbar(key: list[bool]) -> None:
 class Node:
     """A place in one wait queue."""
 
-    __slots__ = ("case", "next", "prev", "queue", "value", "waiter")
+    __slots__ = ("case", "next", "prev", "queue", "token", "value", "waiter")
 
-    def __init__(self, waiter: Waiter | None, value: Any, case: int) -> None:
+    def __init__(self, waiter: Waiter, value: Any, case: int) -> None:
         self.prev: Node | None = None
         self.next: Node | None = None
         self.queue: WaitQueue | None = None
         # None where the node is itself the waiter: no reference to itself
-        self.waiter = waiter
+        self.waiter: Waiter | None = waiter
+        # The claim, one element while there is none: list.pop() is atomic on every
+        # build. The node's own, since the waiter may be used again while a peer that
+        # has lost the claim has yet to find that out. None: not of a select.
+        self.token: list[None] | None = waiter.token
         self.value = value
         self.case = case
 
@@ -83,24 +87,28 @@ class Waiter(Node):
     the select case that was chosen.
     """
 
-    __slots__ = ("nodes", "ok", "party", "token")
+    __slots__ = ("nodes", "ok", "party")
 
     def __init__(self, value: Any = None) -> None:
         self.prev = None
         self.next = None
         self.queue = None
         self.waiter = None
+        self.token = None
         self.value = value
         self.case = 0
         self.ok = False
         self.nodes: list[Node] | None = None
-        # one element while unclaimed; list.pop() is atomic on every build
-        self.token: list[None] | None = None
         # who waits; known only while an instrument is installed
         self.party: Hashable = None
 
-    def for_select(self) -> None:
-        """Make this the waiter of a select: claimed by token, with many nodes."""
+    def for_select(self, *, again: bool = False) -> None:
+        """Make this the waiter of a select: claimed by token, with many nodes.
+
+        Args:
+            again: whoever claims it does so by a node's token, so that a backend may
+                use it for another wait after this one.
+        """
         self.nodes = []
         self.token = [None]
 
@@ -151,6 +159,17 @@ class Waiter(Node):
             # the nodes point back here: break the cycle
             nodes.clear()
 
+    def settle_quickly(self) -> bool:
+        """:meth:`settle`, where an interrupt may be put off: see :meth:`WaitQueue.drop`."""
+        nodes = self.nodes
+        if nodes:
+            for node in nodes:
+                queue = node.queue
+                if queue is not None:
+                    queue.drop(node)
+            nodes.clear()
+        return self.wake()
+
     def settle(self) -> bool:
         """The end of every claim by a peer: no ghosts, then wake.
 
@@ -172,7 +191,7 @@ class Waiter(Node):
 class WaitQueue:
     """First come, first served, with removal from the middle in O(1).
 
-    All methods want ``lock`` held.
+    All methods but ``drop`` want ``lock`` held, or the key.
     """
 
     __slots__ = ("head", "key", "lock", "tail")
@@ -216,8 +235,15 @@ class WaitQueue:
                 head.prev = None
                 node.next = None
             node.queue = None
-            if node.waiter is None or node.waiter.claim():
+            token = node.token
+            if token is None:
                 return node
+            try:
+                token.pop()
+            except IndexError:
+                # it has been decided, and is about to be dropped
+                continue
+            return node
         return None
 
     def remove(self, node: Node) -> None:
@@ -232,6 +258,28 @@ class WaitQueue:
         else:
             after.prev = before
         node.prev = node.next = node.queue = None
+
+    def drop(self, node: Node) -> None:
+        """Unlink a node, if it has not been; takes the key, or else the lock, itself.
+
+        Only for the quick paths: an interrupt would lose the key.
+        """
+        key = self.key
+        if key is not None:
+            try:
+                free = key.pop()
+            except IndexError:
+                pass
+            else:
+                if free and node.queue is self:
+                    self.remove(node)
+                key.append(free)
+                if free:
+                    return
+        with self.lock:
+            bar(key)
+            if node.queue is self:
+                self.remove(node)
 
     def __iter__(self) -> Iterator[Node]:
         node = self.head

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import selectors
 import signal
 import subprocess
 import sys
@@ -568,7 +569,7 @@ def test_interrupted(backend: dict[str, Any], tmp_path: Path, waiting: str) -> N
             if waiting == "computing":
                 # asyncio cancels main, which does not notice, and raises at the
                 # next one; two that are sent at once would be one
-                interrupt_until_it_ends(process)
+                interrupt_until_it_says_something(process)
             lines, errors = process.communicate(timeout=30)
         finally:
             process.kill()
@@ -581,14 +582,15 @@ def test_interrupted(backend: dict[str, Any], tmp_path: Path, waiting: str) -> N
     assert process.returncode == 0
 
 
-def interrupt_until_it_ends(process: subprocess.Popen[str]) -> None:
-    for _ in range(100):
-        try:
-            process.wait(0.2)
-        except subprocess.TimeoutExpired:
+def interrupt_until_it_says_something(process: subprocess.Popen[str]) -> None:
+    # one more, when it winds up already, would end it in another way
+    assert process.stdout is not None
+    with selectors.DefaultSelector() as output:
+        output.register(process.stdout, selectors.EVENT_READ)
+        for _ in range(100):
+            if output.select(0.2):
+                return
             process.send_signal(signal.SIGINT)
-        else:
-            return
 
 
 def test_interrupted_again_while_cleaning_up(

@@ -139,12 +139,12 @@ def test_a_runner_whose_coroutine_is_closed_leaves_it_to_others() -> None:
         async def wait() -> None:
             await runtime.yield_now()
 
-        runner, waiter = once.do(wait), once.do(calls.plain)
-        runner.send(None)
-        waiter.send(None)
+        runner = Party(runtime, once.do(wait))
+        waiter = Party(runtime, once.do(calls.plain))
+        runner.run()
+        waiter.run()
         runner.close()
-        with pytest.raises(StopIteration):
-            waiter.send(None)
+        waiter.run()
         assert calls.ended == 1
 
 
@@ -153,14 +153,13 @@ def test_a_waiter_that_is_closed_with_the_turn_leaves_it_to_others() -> None:
         once, calls = Once(), Calls()
         runner = Party(runtime, once.do(runtime.yield_now))
         runner.run()
-        first, second = once.do(calls.plain), once.do(calls.plain)
-        first.send(None)
-        second.send(None)
+        first, second = (Party(runtime, once.do(calls.plain)) for _ in range(2))
+        first.run()
+        second.run()
         runner.cancel()
         first.close()
         assert calls.began == 0
-        with pytest.raises(StopIteration):
-            second.send(None)
+        second.run()
         assert calls.ended == 1
 
 

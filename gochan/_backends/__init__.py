@@ -241,6 +241,10 @@ class Sleep(Protocol):
         """All tasks of the loop but those that only serve it."""
         ...
 
+    def name(self, task: Any) -> str:
+        """The task's name."""
+        ...
+
     def joins(self, task: Any) -> Collection[Any] | None:
         """The tasks whose end is all that ``task``, which is blocked, waits for."""
         ...

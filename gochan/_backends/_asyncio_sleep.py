@@ -68,6 +68,9 @@ class Sleep:
     def tasks(self) -> set[Task]:
         return asyncio.all_tasks(self.loop)
 
+    def name(self, task: Task) -> str:
+        return task.get_name()
+
     def joins(self, task: Task) -> Collection[Task] | None:
         # Any: private, though anyio reads it as well
         unknown: Any = task

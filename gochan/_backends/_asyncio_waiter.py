@@ -190,7 +190,13 @@ class Waiter(AsyncWaiter):
     )
 
     def __init__(self, box: Mailbox) -> None:
-        super().__init__()
+        # super().__init__(), in place
+        self.prev = self.next = self.queue = self.waiter = self.token = None
+        self.value: Any = None
+        self.case = 0
+        self.ok = False
+        self.nodes = None
+        self.party = None
         self.box = box
         # Any: the drain must not test for None, they are set when it runs
         self.callback: Any = None
@@ -200,16 +206,17 @@ class Waiter(AsyncWaiter):
         # what the task asks for if there is no get_loop(): that would be a call
         self._loop = box.loop
         self._asyncio_future_blocking = True
-        # may be used again: no select, no cancellation
+        # may be used again: no cancellation, nor a claim that may come later
         self.plain = True
         # the message of the cancellation that came before the claim
         self.cancelled: tuple[Any, ...] | None = None
         # the messages of those that came after it
-        self.late: list[tuple[Any, ...]] = []
+        self.late: list[tuple[Any, ...]] | None = None
 
-    def for_select(self) -> None:
-        super().for_select()
-        self.plain = False
+    def for_select(self, *, again: bool = False) -> None:
+        self.nodes = []
+        self.token = [None]
+        self.plain = again
 
     @types.coroutine
     def park(self) -> Generator[Waiter, None, None]:
@@ -223,6 +230,8 @@ class Waiter(AsyncWaiter):
         # keep nothing of the task alive
         self.callback = self.context = None
         if self.plain:
+            if self.token is not None:
+                self.nodes = self.token = None
             self.box.pool.append(self)
         else:
             self.conclude()
@@ -243,7 +252,7 @@ class Waiter(AsyncWaiter):
         self.callback = _ignore
         if self.withdraw() or not isinstance(error, CancelledError):
             return False
-        self.late.append(error.args)
+        self.late = [*(self.late or ()), error.args]
         return True
 
     def conclude(self) -> None:
@@ -281,7 +290,7 @@ class Waiter(AsyncWaiter):
             self.cancelled = args
             self.wake()
         elif self.cancelled is None:
-            self.late.append(args)
+            self.late = [*(self.late or ()), args]
         return True
 
 

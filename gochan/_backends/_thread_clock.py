@@ -6,6 +6,7 @@ seconds; it is a daemon, so it does not hold up the end of the program.
 
 from __future__ import annotations
 
+import os
 import threading
 from math import inf
 from queue import SimpleQueue
@@ -144,3 +145,15 @@ def serve_posts() -> None:
 def _serve() -> None:
     while True:
         _posted.get()()
+
+
+def _forked() -> None:
+    """In the child of a fork there are no threads but the one that has forked."""
+    global _posted, _posting
+    clock.__init__()  # type: ignore[misc]  # whoever held its lock is not there
+    _posted, _posting = SimpleQueue(), threading.Lock()
+    _serving.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

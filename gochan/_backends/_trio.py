@@ -14,6 +14,7 @@ from trio.lowlevel import (
     current_task,
     current_trio_token,
     in_trio_task,
+    wait_task_rescheduled,
 )
 
 from .. import _backends, _budget
@@ -74,12 +75,15 @@ def ear() -> Ear:
 
 def blocked_on(task: trio.lowlevel.Task) -> object | None:
     # private: trio offers no way to ask what a task waits for
+    if task._next_send_fn is not None or getattr(task.coro, "cr_running", False):
+        return None
     abort = task._abort_func
     owner = getattr(abort, "__self__", None)
     if isinstance(owner, Waiter):
         # claimed: it is about to be rescheduled
         return None if owner.claimed() else owner
-    return abort
+    # trio forgets how to cancel a task that has not let itself be cancelled
+    return abort or wait_task_rescheduled
 
 
 def coroutine_of(task: trio.lowlevel.Task) -> Coroutine[Any, Any, Any]:

@@ -18,6 +18,8 @@ from trio.lowlevel import (
     spawn_system_task,
 )
 
+from .._frames import frames_of, package_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from types import FrameType
@@ -71,16 +73,19 @@ class Sleep(trio.abc.Instrument):
         assert root is not None
         return [task for task in _below(root) if not _serves(task)]
 
+    def name(self, task: Task) -> str:
+        return task.name
+
     def joins(self, task: Task) -> Collection[Task] | None:
         # private: trio offers no way to ask what a task waits for
-        abort: Any = task._abort_func
-        if getattr(abort, "__qualname__", None) != _AT_EXIT:
-            return None
-        variables = dict(
-            zip(abort.__code__.co_freevars, abort.__closure__, strict=True)
-        )
-        nursery: trio.Nursery = variables["self"].cell_contents
-        return nursery.child_tasks
+        at_exit: Any = trio.Nursery._nested_child_finished
+        for frame in reversed(frames_of(task.coro)):
+            if frame.f_code is at_exit.__code__:
+                nursery: trio.Nursery = frame.f_locals["self"]
+                return nursery.child_tasks
+            if package_of(frame) != "trio":
+                break
+        return None
 
     def idle(self, thread: int, last: FrameType) -> bool:
         # private: trio keeps no public record of its worker threads
@@ -92,10 +97,6 @@ class Sleep(trio.abc.Instrument):
         return last.f_code is private.WorkerThread._work.__code__ and any(
             worker._thread.ident == thread for worker in list(idle)
         )
-
-
-# how a task that waits at the end of a nursery is cancelled
-_AT_EXIT: Final = "Nursery._nested_child_finished.<locals>.aborted"
 
 
 def _below(task: Task) -> Iterator[Task]:

@@ -104,16 +104,16 @@ class Waiter(AsyncWaiter):
         self.inbox = inbox
         # Any: None only while nobody waits
         self.task: Any = None
-        # may be used again: no select
+        # may be used again: no claim may come later
         self.plain = True
         # what tells trio's loop to wait
         stepping = wait_task_rescheduled(self.abort)
         self.message: Any = stepping.send(None)
         stepping.close()
 
-    def for_select(self) -> None:
+    def for_select(self, *, again: bool = False) -> None:
         super().for_select()
-        self.plain = False
+        self.plain = again
 
     @types.coroutine
     def park(self) -> Generator[Any, Any, None]:
@@ -129,6 +129,7 @@ class Waiter(AsyncWaiter):
         # keep nothing of the task alive
         self.task = None
         if self.plain:
+            self.nodes = self.token = None
             self.inbox.pool.append(self)
         else:
             # it leads back here

@@ -7,7 +7,7 @@ import time
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
-from .._backends import running_loop
+from .._backends import backend
 from .._live import live
 from .._report import stack
 from .._run import PATIENCE, all_asleep, at_end, settle
@@ -67,12 +67,14 @@ class leakcheck:  # noqa: N801  # used like a function
         self._found: dict[int, tuple[GoroutineInfo, str]] = {}
 
     def __enter__(self) -> Self:
-        if running_loop() is not None:
-            raise RuntimeError(
-                "`with leakcheck():` cannot wait for goroutines in a coroutine: "
-                "write `async with leakcheck():`"
-            )
-        return self._begin()
+        try:
+            backend()
+        except RuntimeError:
+            return self._begin()
+        raise RuntimeError(
+            "`with leakcheck():` cannot wait for goroutines in a coroutine: "
+            "write `async with leakcheck():`"
+        )
 
     def __exit__(
         self,
@@ -80,6 +82,7 @@ class leakcheck:  # noqa: N801  # used like a function
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        __tracebackhide__ = True
         at_end.remove(self._note)
         if error is None:
             # they run on other threads
@@ -98,6 +101,7 @@ class leakcheck:  # noqa: N801  # used like a function
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        __tracebackhide__ = True
         at_end.remove(self._note)
         if error is None:
             await settle(self._others)
@@ -133,6 +137,8 @@ class leakcheck:  # noqa: N801  # used like a function
                 self._found.setdefault(look.goroutine.id, (look.info(), stack(look)))
 
     def _complain(self) -> None:
+        # pytest shows who has left them, not who has found them
+        __tracebackhide__ = True
         if self._found:
             infos = [info for info, _ in self._found.values()]
             lines = [
