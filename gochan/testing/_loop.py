@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+from math import inf, ulp
 from typing import TYPE_CHECKING, Any
 
 from ._outside import awaits_a_thread
@@ -85,9 +86,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         # Any: typeshed leaves the loop's heap of timers out
         private: Any = self
         scheduled: list[asyncio.TimerHandle] = private._scheduled
-        when = self.idle(scheduled[0].when() if scheduled else None)
+        following = scheduled[0].when() if scheduled else inf
+        when = self.idle(None if following == inf else following)
         if when is not None:
             self.now = max(self.now, when)
+            # what is due at this very moment is due, and nothing else
+            private._clock_resolution = ulp(self.now)
 
     def waits_outside(self) -> bool:
         """Whether what comes next may come from outside of the loop."""
