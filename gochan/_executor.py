@@ -84,6 +84,9 @@ class Away(ABC):
     def cancel(self) -> None:
         """Pass a cancellation on. On the goroutine's own loop, after begin()."""
 
+    def enclose(self) -> None:
+        """See that it is in a cancel scope of its own. Where it runs, if on a loop."""
+
     def left(self) -> None:
         """The goroutine has ended, perhaps without having begun."""
         # its error's traceback leads to our frames: no cycle

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Any, cast, final
+from typing import TYPE_CHECKING, Any, final
 
 import anyio
 
@@ -124,11 +124,11 @@ def _running_backend() -> Backend | None:
 def _ear_on(backend: Backend) -> Ear:
     party = _instrument.find_party()
     if isinstance(party, Goroutine):
-        goroutine = cast("Goroutine[Any]", party)
-        nursery = goroutine._scope._nursery
-        # it may run on another loop than its scope
-        if nursery.running(backend.current_task()) is goroutine:
-            nursery.enclose(goroutine)
+        goroutine: Goroutine[Any] = party  # pyright: ignore[reportUnknownVariableType]
+        if goroutine.away is not None:
+            goroutine.away.enclose()
+        elif goroutine._scope._nursery.running(backend.current_task()) is goroutine:
+            goroutine._scope._nursery.enclose(goroutine)
     return backend.ear()
 
 

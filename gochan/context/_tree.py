@@ -139,7 +139,7 @@ class Root(Context):
     def deadline(self) -> None:
         return None
 
-    def done(self) -> RecvChan[Any]:
+    def done(self) -> RecvChan[None]:
         return nil
 
     def err(self) -> None:
@@ -172,7 +172,7 @@ class _Derived(Context):
     def deadline(self) -> float | None:
         return self._limit.deadline()
 
-    def done(self) -> RecvChan[Any]:
+    def done(self) -> RecvChan[None]:
         return self._end.done()
 
     def err(self) -> Exception | None:
@@ -289,7 +289,7 @@ class CancelContext(_Derived):
         if self._error is None:
             self._detach = detach
 
-    def done(self) -> RecvChan[Any]:
+    def done(self) -> RecvChan[None]:
         self.expire()
         return self._view
 
