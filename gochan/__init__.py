@@ -5,13 +5,13 @@
 
 Where things are; each module imports only what stands below it:
 
-    testing      virtual time
+    testing      virtual time              race   the race detector
     pipeline     stages between channels   errgroup  goroutines of one task
     signal       signals as values
     context      the end of a request, passed along
     time         timers and tickers as channels
     singleflight, semaphore, sync, atomic   Go's locks and what is made of them
-    executors/   where goroutines run: threads, fibers, loops
+    executors/   where goroutines run: threads, fibers, loops, processes
     _seeing      goroutines, dump, dump_on_signal
     _run         run, arun: the root scope
     _deadlock    when a run is stuck        _graph   who waits for whom
@@ -62,6 +62,7 @@ from ._scope import Scope, go, scope, yield_
 from ._seeing import dump, dump_on_signal, goroutines
 from ._select import blocking_select, select, select_nowait
 from .executors import _default_fibers as fibers
+from .executors import _default_processes as processes
 from .executors import _default_threads as threads
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from . import context as context
     from . import errgroup as errgroup
     from . import pipeline as pipeline
+    from . import race as race
     from . import semaphore as semaphore
     from . import signal as signal
     from . import singleflight as singleflight
@@ -112,6 +114,8 @@ __all__ = (
     "goroutines",
     "nil",
     "pipeline",
+    "processes",
+    "race",
     "recv",
     "run",
     "scope",
@@ -136,6 +140,7 @@ _LATER = frozenset(
         "context",
         "errgroup",
         "pipeline",
+        "race",
         "semaphore",
         "signal",
         "singleflight",

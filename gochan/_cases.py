@@ -10,6 +10,7 @@ from ._errors import ChanClosed, SendOnClosed
 from ._nil import nil
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Self
 
     from ._chan import Chan
@@ -22,6 +23,7 @@ __all__ = (
     "SendCase",
     "as_case",
     "close_coroutine",
+    "elsewhere",
     "recv",
     "send",
 )
@@ -97,7 +99,10 @@ class RecvCase(Case, Generic[T_co]):
     __match_args__ = ("channel", "value")
 
     def __init__(self, channel: RecvChan[T_co] | None) -> None:
-        self._target = _target(channel, RecvChan, "recv(ch)")
+        self._target = target = _target(channel, RecvChan, "recv(ch)")
+        if target is not None and target._elsewhere is not None:
+            # not one of KINDS
+            self.__class__ = _RecvElsewhere
         self._channel = channel
         self._sends = False
         self._value = _NOT_CHOSEN
@@ -148,7 +153,10 @@ class SendCase(Case, Generic[T]):
     __match_args__ = ("channel", "value")
 
     def __init__(self, channel: SendChan[T] | None, value: T) -> None:
-        self._target = _target(channel, SendChan, "send(ch, value)")
+        self._target = target = _target(channel, SendChan, "send(ch, value)")
+        if target is not None and target._elsewhere is not None:
+            # not one of KINDS
+            self.__class__ = _SendElsewhere
         self._channel = channel
         self._sends = True
         self._value = value
@@ -179,7 +187,16 @@ class SendCase(Case, Generic[T]):
         return True
 
 
-# the two there are; to ask a set is quicker than isinstance() of an abstract class
+# Not to be derived from elsewhere: the same case, of a channel of another process.
+class _RecvElsewhere(RecvCase[T_co]):  # type: ignore[misc]
+    __slots__ = ()
+
+
+class _SendElsewhere(SendCase[T]):  # type: ignore[misc]
+    __slots__ = ()
+
+
+# those of channels here; to ask a set is quicker than isinstance() of an abstract class
 KINDS: Final[frozenset[type[Any]]] = frozenset((RecvCase, SendCase))
 
 
@@ -220,6 +237,28 @@ def close_coroutine(thing: Any) -> bool:
     if found:
         thing.close()
     return found
+
+
+def elsewhere(table: Sequence[Case]) -> Any:
+    """Who does a select of these cases, if their channels are not in this process.
+
+    Raises:
+        ValueError: they are not all in the same one.
+    """
+    # without those that are ready nowhere
+    known = [(case, case._target) for case in table if case._target is not None]
+    if not known:
+        return None
+    first, other = known[0][0], known[0][1]._elsewhere
+    for case, target in known:
+        if target._elsewhere is not other:
+            what = "a select is done in one process"
+            raise ValueError(
+                f"{what}, and {first!r} and {case!r} are in two: receive from them in "
+                "goroutines of their own, which send to one channel here, and receive "
+                "from that"
+            )
+    return other
 
 
 def as_case(thing: object) -> Case:

@@ -13,6 +13,7 @@ than the rest.
 
 from __future__ import annotations
 
+from sys import modules
 from typing import Any, Literal, TypeVar, cast
 
 from . import _backends, _instrument
@@ -75,14 +76,17 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
             budget.left = left - 1
             key = self._key
             try:
-                free = key.pop()
+                del key[1]
             except IndexError:
-                free = None
-            if free:
-                # a waiting receiver: hand the value over
+                # another thread is at it
+                pass
+            else:
                 queue = self._receivers
                 peer: Any = queue.head
-                if peer is not None:
+                if not key[0]:
+                    key.append(None)
+                # a waiting receiver: hand the value over
+                elif peer is not None:
                     if peer.waiter is None:
                         # queue.pop(), in place
                         queue.head = after = peer.next
@@ -91,26 +95,26 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
                         else:
                             after.prev = peer.next = None
                         peer.queue = None
-                        key.append(True)
+                        key.append(None)
                         peer.value = value
                         peer.ok = True
                         if peer.wake():
                             return
                     else:
                         node = queue.pop()
-                        key.append(True)
+                        key.append(None)
                         if node is not None:
                             # a select's
                             peer = node.waiter or node
                             peer.value = value
                             peer.ok = True
                             peer.case = node.case
-                            if peer.settle_quickly():
+                            if peer.settle():
                                 return
                 # room in the buffer
                 elif len(self._buf) < self._room:
                     self._buf.append(value)
-                    key.append(True)
+                    key.append(None)
                     return
                 # would block: park
                 elif self._room >= 0 and self._lossy is None:
@@ -120,9 +124,7 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
                         raise SendOnClosed(self)
                     return
                 else:
-                    key.append(True)
-            elif free is not None:
-                key.append(False)
+                    key.append(None)
         await self._send_slowly(value)
 
     @uninterrupted
@@ -179,16 +181,19 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
             budget.left = left - 1
             key = self._key
             try:
-                free = key.pop()
+                del key[1]
             except IndexError:
-                free = None
-            if free:
+                # another thread is at it
+                pass
+            else:
                 buf = self._buf
-                # a waiting sender: take the head of the buffer, if there is one, and
-                # let the sender's value have the place at its tail
                 queue = self._senders
                 peer: Any = queue.head
-                if peer is not None:
+                if not key[0]:
+                    key.append(None)
+                # a waiting sender: take the head of the buffer, if there is one, and
+                # let the sender's value have the place at its tail
+                elif peer is not None:
                     if peer.waiter is None:
                         # queue.pop(), in place
                         queue.head = after = peer.next
@@ -201,7 +206,7 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
                         if buf:
                             buf.append(value)
                             value = buf.popleft()
-                        key.append(True)
+                        key.append(None)
                         peer.ok = True
                         peer.wake()
                         return value
@@ -212,17 +217,17 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
                         if buf:
                             buf.append(value)
                             value = buf.popleft()
-                        key.append(True)
+                        key.append(None)
                         peer = node.waiter or node
                         peer.ok = True
                         peer.case = node.case
-                        peer.settle_quickly()
+                        peer.settle()
                         return value
-                    key.append(True)
+                    key.append(None)
                 # a value in the buffer
                 elif buf:
                     value = buf.popleft()
-                    key.append(True)
+                    key.append(None)
                     return value
                 # would block: park
                 elif not self._closed:
@@ -233,9 +238,7 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
                     waiter.value = None
                     return value
                 else:
-                    key.append(True)
-            elif free is not None:
-                key.append(False)
+                    key.append(None)
         slow, ok = await self.recv_ok()
         if not ok:
             raise ChanClosed(self)
@@ -308,17 +311,32 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
             RuntimeError: this thread runs an event loop: write
                 ``await ch.send(v)``.
         """
-        _thread.check_call("ch.blocking_send(v)", "await ch.send(v)", timeout)
-        with self._lock:
-            bar(self._key)
-            # the usual case: room in the buffer
-            if (
-                self._receivers.head is None
-                and len(self._buf) < self._room
-                and _instrument.active is None
-            ):
-                self._buf.append(value)
-                return
+        if (
+            timeout is not None
+            or "trio" in modules
+            or ("asyncio" in modules and _thread.running_loop() is not None)
+            or _thread.cancelled
+        ):
+            _thread.check_call("ch.blocking_send(v)", "await ch.send(v)", timeout)
+        key = self._key
+        try:
+            del key[1]
+        except IndexError:
+            # another thread is at it
+            pass
+        else:
+            try:
+                # the usual case: room in the buffer
+                if (
+                    len(self._buf) < self._room
+                    and key[0]
+                    and self._receivers.head is None
+                    and _instrument.active is None
+                ):
+                    self._buf.append(value)
+                    return
+            finally:
+                key.append(None)
         while True:
             waiter = None
             with self._lock:
@@ -327,6 +345,7 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
                 if peer is BLOCKED:
                     waiter = _thread.waiter(value)
                     self._park(waiter, self._senders, "chan send")
+                unbar(self._key)
             if waiter is not None:
                 break
             if peer is None or peer.settle():
@@ -351,12 +370,31 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
             RuntimeError: this thread runs an event loop: write
                 ``await ch.recv()``.
         """
-        _thread.check_call("ch.blocking_recv()", "await ch.recv()", timeout)
-        with self._lock:
-            bar(self._key)
-            # the usual case: a value in the buffer
-            if self._buf and self._senders.head is None and _instrument.active is None:
-                return self._buf.popleft()
+        if (
+            timeout is not None
+            or "trio" in modules
+            or ("asyncio" in modules and _thread.running_loop() is not None)
+            or _thread.cancelled
+        ):
+            _thread.check_call("ch.blocking_recv()", "await ch.recv()", timeout)
+        key = self._key
+        try:
+            del key[1]
+        except IndexError:
+            # another thread is at it
+            pass
+        else:
+            try:
+                # the usual case: a value in the buffer
+                if (
+                    self._buf
+                    and key[0]
+                    and self._senders.head is None
+                    and _instrument.active is None
+                ):
+                    return self._buf.popleft()
+            finally:
+                key.append(None)
         value, ok = self.blocking_recv_ok(timeout)
         if not ok:
             raise ChanClosed(self)
@@ -376,6 +414,7 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
             if peer is BLOCKED:
                 waiter = _thread.waiter()
                 self._park(waiter, self._receivers, "chan receive")
+            unbar(self._key)
         if waiter is not None:
             if not waiter.park_thread(timeout):
                 raise TimeoutError(f"no sender within {timeout} seconds on {self!r}")
@@ -394,6 +433,25 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
             WouldBlock: no receiver waits and the buffer is full.
             SendOnClosed: the channel is closed.
         """
+        key = self._key
+        try:
+            del key[1]
+        except IndexError:
+            # another thread is at it
+            pass
+        else:
+            try:
+                # the usual case: room in the buffer
+                if (
+                    len(self._buf) < self._room
+                    and key[0]
+                    and self._receivers.head is None
+                    and _instrument.active is None
+                ):
+                    self._buf.append(value)
+                    return
+            finally:
+                key.append(None)
         while True:
             with self._lock:
                 bar(self._key)
@@ -412,6 +470,24 @@ class Chan(Core[T], SendChan[T], RecvChan[T]):
             WouldBlock: there is no value and no sender waits.
             ChanClosed: the channel is closed and drained.
         """
+        key = self._key
+        try:
+            del key[1]
+        except IndexError:
+            # another thread is at it
+            pass
+        else:
+            try:
+                # the usual case: a value in the buffer
+                if (
+                    self._buf
+                    and key[0]
+                    and self._senders.head is None
+                    and _instrument.active is None
+                ):
+                    return self._buf.popleft()
+            finally:
+                key.append(None)
         with self._lock:
             bar(self._key)
             value, ok, peer = self._try_recv()

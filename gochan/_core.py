@@ -4,7 +4,8 @@ Invariants, of every channel whose lock is free (``_check`` asserts them):
 1. Waiting receivers: the buffer is empty and no sender waits.
 2. Waiting senders: the buffer is full and the channel is not closed.
 3. Closed: nobody waits.
-4. ``len(_buf) <= _limit``.
+4. ``len(_buf) <= _limit``; of a closed channel that values have come back to,
+   the buffer may hold more.
 5. A waiter is in exactly the queues that its unfinished operation names, and in
    none once it is claimed.
 
@@ -13,6 +14,8 @@ A send and a receive climb the same ladder:
 ``_try_send`` and ``_try_recv`` are the ladder up to "would block". They serve
 every face of the channel and select; ``Chan.send`` and ``Chan.recv`` repeat them
 inline: change them together.
+
+``_put_back`` undoes a receive whose receiver, in another process, has gone.
 
 Nothing here awaits, and nothing here knows what runs the parties.
 
@@ -29,20 +32,23 @@ from _thread import allocate_lock
 from collections import deque
 from dataclasses import dataclass
 from typing import (
+    TYPE_CHECKING,
     Any,
     ClassVar,
     Final,
     Generic,
-    NoReturn,
     TypeVar,
     final,
 )
 
-from . import _edges, _instrument
+from . import _crossing, _edges, _instrument
 from ._backends import uninterrupted
 from ._errors import CloseOfClosed, SendOnClosed
-from ._waiter import Waiter, WaitQueue, bar, unbar
+from ._waiter import Returned, Waiter, WaitQueue, bar, unbar
 from .buffers import Buffer, Sliding, check_size
+
+if TYPE_CHECKING:
+    from ._waiter import Key
 
 __all__ = ("BLOCKED", "ChanStats", "Core")
 
@@ -88,6 +94,7 @@ class Core(Generic[T]):
         "_first",
         "_key",
         "_limit",
+        "_loans",
         "_lock",
         "_lossy",
         "_name",
@@ -97,6 +104,8 @@ class Core(Generic[T]):
         "_size",
     )
 
+    # who does a select on it, if it is a handle to a channel of another process
+    _elsewhere: Any = None
     # appended to Go's word for a wait on it
     _kind: ClassVar[str] = ""
 
@@ -110,20 +119,23 @@ class Core(Generic[T]):
         if type(cap) is not int or cap < 0:
             check_size(cap, "the capacity of a channel", 0)
         self._lock = lock = allocate_lock()
-        self._key = key = [True]
+        self._key: Key = [True, None]
         self._buf: deque[T] = deque()
-        # how many values may be in the buffer; the same, but -1 once closed; its
-        # size in slots, 0 if it is not a ring
+        # How many values may be in the buffer; the same, but -1 when the short way
+        # of a send is barred, since the channel is closed or has loans; its size in
+        # slots, 0 if it is not a ring.
         self._limit: int = cap
         self._room: int = cap
         self._size: int = cap
-        self._receivers = WaitQueue(lock, key)
-        self._senders = WaitQueue(lock, key)
+        self._receivers = WaitQueue(lock, self._key)
+        self._senders = WaitQueue(lock, self._key)
         self._closed = False
         self._name = name
         # the buffer, if it drops values rather than make a sender wait
         self._lossy: Buffer[T] | None = None
         self._dropped = 0
+        # what other processes may buffer without asking; see executors._lending
+        self._loans: Any = None
         # the slot of the oldest value; kept only while an instrument is installed
         self._first = 0
         if buffer is not None:
@@ -171,6 +183,9 @@ class Core(Generic[T]):
             return None
         # would block, unless values may be dropped
         if self._lossy is None:
+            if self._loans is not None:
+                # there may be room that nobody uses
+                self._loans.recall()
             return BLOCKED
         self._dropped += 1
         if isinstance(self._lossy, Sliding):
@@ -216,6 +231,35 @@ class Core(Generic[T]):
         # would block
         return None, False, BLOCKED
 
+    def _put_back(self, value: T) -> Waiter | None:
+        """Undo a receive that has taken ``value``: it comes first again.
+
+        Returns:
+            The peer to settle, if somebody waited for it, or None.
+        """
+        seen = _instrument.active
+        # a waiting receiver: then the buffer is empty and no sender waits
+        if self._receivers.head is not None:
+            peer = self._try_send(value)
+            if peer is not BLOCKED:
+                return peer
+        if self._lossy is not None and len(self._buf) >= self._limit:
+            # what would have been dropped, had the value not been away
+            self._dropped += 1
+            if isinstance(self._lossy, Sliding):
+                return None
+            self._buf.pop()
+        if seen is not None:
+            _edges.returned(seen, self)
+        self._buf.appendleft(value)
+        if len(self._buf) > self._limit and not self._closed:
+            # its place has been given away: the last one waits as a sender's would
+            last = Returned(self._buf.pop())
+            if seen is not None:
+                last.party = _instrument.current_party()
+            self._senders.push_front(last)
+        return None
+
     def _park(self, waiter: Waiter, queue: WaitQueue, wait: str) -> None:
         if (seen := _instrument.active) is not None:
             _edges.parked(seen, waiter, wait + self._kind, self)
@@ -249,6 +293,10 @@ class Core(Generic[T]):
             for queue in (self._receivers, self._senders):
                 while (node := queue.pop()) is not None:
                     waiter: Waiter = node.waiter or node  # type: ignore[assignment]
+                    if type(waiter) is Returned:
+                        # that one has been sent
+                        self._buf.append(waiter.value)
+                        continue
                     waiter.ok = False
                     waiter.case = node.case
                     waiter.value = None
@@ -266,7 +314,7 @@ class Core(Generic[T]):
 
     @property
     def cap(self) -> int | None:
-        return None if self._limit == sys.maxsize else self._limit
+        return None if self._limit == sys.maxsize else self._size
 
     @property
     def closed(self) -> bool:
@@ -302,10 +350,10 @@ class Core(Generic[T]):
         parts = [f"<{kind} {self.name!r}"]
         if self._limit == sys.maxsize:
             parts.append(f"{stats.length} buffered, unbounded")
-        elif self._limit == 0:
+        elif self._size == 0:
             parts.append("unbuffered")
         else:
-            parts.append(f"{stats.length}/{self._limit} buffered")
+            parts.append(f"{stats.length}/{self._size} buffered")
         if self._lossy is not None:
             parts.append(f"{type(self._lossy).__name__.lower()}")
         if stats.waiting_senders:
@@ -316,12 +364,15 @@ class Core(Generic[T]):
             parts.append("closed")
         return ", ".join(parts) + ">"
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            f"{self!r} cannot be pickled or copied: a channel stays where it was "
-            "made, and is passed on only as an argument of a goroutine in another "
-            "process"
-        )
+    def __reduce__(self) -> tuple[Any, ...]:
+        handle = _crossing.handle_for(self)
+        if handle is None:
+            raise TypeError(
+                f"{self!r} cannot be pickled or copied: a channel stays where it was "
+                "made, and is passed on only as an argument of a goroutine in another "
+                "process, or through a channel that was"
+            )
+        return handle
 
     def _check(self) -> None:
         """Assert the invariants at the top of this file; for tests."""
@@ -336,7 +387,7 @@ class Core(Generic[T]):
             assert not receivers or not senders or alone
             assert not senders or (len(self._buf) == self._limit and not self._closed)
             assert not self._closed or not (receivers or senders)
-            assert len(self._buf) <= self._limit
+            assert len(self._buf) <= self._limit or self._closed
             for queue, nodes in (
                 (self._receivers, receivers),
                 (self._senders, senders),

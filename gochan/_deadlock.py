@@ -34,7 +34,7 @@ from ._errors import DeadlockError
 from ._frames import frames_of, package_of, thread_frames
 from ._graph import report
 from ._live import Look, Party, live
-from ._parked import FOREIGN, for_ever, waiter_of_thread
+from ._parked import FOREIGN, for_ever, is_idle, waiter_of_thread
 from ._waiter import Waiter
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Watch:
             waiter = waiter_of_thread(last)
             if waiter is not None and for_ever(last):
                 threads[thread] = waiter
-            elif self.sleep.idle(thread, last):
+            elif is_idle(last) or self.sleep.idle(thread, last):
                 threads[thread] = None
             else:
                 return None

@@ -29,6 +29,7 @@ __all__ = (
     "handed_to_receiver",
     "parked",
     "put",
+    "returned",
     "skipped",
     "taken",
     "taken_from_sender",
@@ -76,6 +77,14 @@ def taken(seen: Instrument, channel: Core[Any]) -> None:
 def skipped(channel: Core[Any]) -> None:
     """The oldest value of a sliding buffer is about to be dropped by a send."""
     _advance(channel)
+
+
+def returned(seen: Instrument, channel: Core[Any]) -> None:
+    """A value is about to be put back before all that are buffered."""
+    if channel._size:
+        channel._first = _slot(channel, -1)
+    # besides what the slot orders, whoever gets the value now comes after
+    seen.release_merge(current_party(), (channel, _slot(channel, 0)))
 
 
 def handed_to_receiver(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, final
 
+from ._crossing import passing
+
 if TYPE_CHECKING:
     from typing import Self
 
@@ -190,8 +192,11 @@ class _View(_End):
     def __repr__(self) -> str:
         return f"<{type(self).__name__.lstrip('_')} of {self._channel!r}>"
 
-    def __reduce__(self) -> str | tuple[Any, ...]:
-        return self._channel.__reduce__()
+    def __reduce__(self) -> tuple[Any, ...]:
+        if passing.as_handle is None:
+            # raises, but for the nil channel, which every process has
+            self._channel.__reduce__()
+        return (type(self), (self._channel,))
 
 
 # a slot may stand for an abstract property

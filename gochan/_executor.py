@@ -84,7 +84,7 @@ class Away(ABC):
     def cancel(self) -> None:
         """Pass a cancellation on. On the goroutine's own loop, after begin()."""
 
-    def enclose(self) -> None:
+    def enclose(self) -> None:  # noqa: B027  # only on a loop is it one
         """See that it is in a cancel scope of its own. Where it runs, if on a loop."""
 
     def left(self) -> None:

@@ -28,9 +28,21 @@ def frames_of(coroutine: object) -> list[FrameType]:
 
     Only its own frame if it is running.
     """
-    frames = (frame for _, frame in _walk(coroutine))
+    walked = (frame for _, frame in _walk(coroutine))
     # a coroutine that has ended has none, nor has a compiled one
-    return [frame for frame in frames if frame is not None]
+    frames = [frame for frame in walked if frame is not None]
+    return frames + _in_fiber(frames[-1]) if frames else frames
+
+
+def _in_fiber(shim: FrameType) -> list[FrameType]:
+    """The frames in a greenlet of greenback's, if this is what waits for that."""
+    if shim.f_globals.get("__name__") != "greenback._impl":
+        return []
+    greenlet = shim.f_locals.get("resume_greenlet")
+    frames = thread_frames(getattr(greenlet, "gr_frame", None))
+    if frames:
+        frames += frames_of(frames[-1].f_locals.get("coro"))
+    return frames
 
 
 def innermost(coroutine: object) -> object:

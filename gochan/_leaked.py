@@ -74,7 +74,7 @@ def _unreachable(looks: Sequence[Look]) -> list[Look]:
 
 def _wakers(look: Look) -> list[object]:
     """What has to be reached to let it go on. None of it, if it is not gochan's."""
-    if look.wait is None or look.threaded:
+    if look.wait is None or look.away:
         return []
     if isinstance(look.wait.on, Scope):
         # each of the goroutines that it waits for has it

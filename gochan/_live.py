@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any, Final, final
 from weakref import WeakKeyDictionary
 
 from . import _instrument
-from ._frames import frames_of, innermost, running_frames, thread_frames
+from ._frames import (
+    frames_of,
+    innermost,
+    package_of,
+    running_frames,
+    thread_frames,
+)
 from ._parked import FOREIGN, waiter_of_thread, why
 from ._scope import open_scopes
 
@@ -83,36 +89,52 @@ class Party:
 class Look(Party):
     """A look at one goroutine."""
 
-    __slots__ = ("blocked", "goroutine", "scope", "state", "task", "threaded")
+    __slots__ = ("away", "blocked", "goroutine", "scope", "state", "task")
 
-    def __init__(self, scope: Scope, goroutine: Goroutine[Any], task: Any) -> None:
+    def __init__(
+        self, scope: Scope, goroutine: Goroutine[Any], task: Any, where: object
+    ) -> None:
         super().__init__(f"goroutine {goroutine.id}", goroutine.name, [])
         self.scope = scope
         self.goroutine = goroutine
         # None if it has not begun
         self.task = task
+        # its function runs elsewhere
+        self.away = goroutine.away is not None
         # a waiter, or something of the runtime's, if it is parked
         self.blocked: object = None
         self.state: State = "runnable"
         coroutine: Any = goroutine.coroutine
-        thread = _thread_of(goroutine)
-        self.threaded = thread is not None
         if coroutine is None:
             self.state = "done"
-        elif thread is not None:
-            self.frames = thread_frames(thread)
-            self.blocked = waiter_of_thread(thread)
-            self.state = "running" if self.blocked is None else "parked"
-        elif getattr(coroutine, "cr_running", False):
+        elif goroutine.away is not None:
+            self.state = goroutine.away.state
+            self._look_away(where)
+        else:
+            self._look_at(coroutine, task)
+        self.wait = why(self.frames) if self.state == "parked" else None
+
+    def _look_at(self, coroutine: Any, task: Any) -> None:
+        if getattr(coroutine, "cr_running", False):
             self.frames = running_frames(coroutine)
             self.state = "running"
-        else:
-            self.frames = frames_of(coroutine)
-            if task is not None:
-                self.blocked = scope._backend.blocked_on(task)
-            if self.blocked is not None:
-                self.state = "parked"
-        self.wait = why(self.frames) if self.state == "parked" else None
+            return
+        self.frames = frames_of(coroutine)
+        self.blocked = None if task is None else self.scope._backend.blocked_on(task)
+        self.state = "runnable" if self.blocked is None else "parked"
+
+    def _look_away(self, where: object) -> None:
+        """Its function runs in a thread, or on another loop of the same kind."""
+        if isinstance(where, int):
+            frames = thread_frames(sys._current_frames().get(where))
+            # from where gochan calls the function
+            packages = [package_of(frame) for frame in frames]
+            self.frames = frames[packages.index("gochan") if frames else 0 :]
+            if frames:
+                self.blocked = waiter_of_thread(frames[-1])
+                self.state = "running" if self.blocked is None else "parked"
+        elif where is not None:
+            self._look_at(self.scope._backend.coroutine_of(where), where)
 
     @property
     def leads(self) -> bool:
@@ -134,7 +156,7 @@ class Look(Party):
 
     def parked_for(self) -> float | None:
         """Seconds since it was first seen to wait like this."""
-        if self.wait is None or self.wait is FOREIGN or self.threaded:
+        if self.wait is None or self.wait is FOREIGN or self.away:
             return None
         now = time.monotonic()
         # a new one for every wait
@@ -145,24 +167,17 @@ class Look(Party):
 _seen: Final[WeakKeyDictionary[object, float]] = WeakKeyDictionary()
 
 
-def _thread_of(goroutine: Goroutine[Any]) -> FrameType | None:
-    """The innermost frame of the thread that runs its function, if one does."""
-    for where, party in list(_instrument.parties.items()):
-        if party is goroutine and isinstance(where, int):
-            return sys._current_frames().get(where)
-    return None
-
-
 def live() -> list[Look]:
     """A look at each goroutine that has not ended, by id."""
     looks: dict[int, Look] = {}
+    places = {party: where for where, party in list(_instrument.parties.items())}
     for reference in list(open_scopes):
         scope = reference()
         if scope is None:
             continue
         for job, task in scope._nursery.members():
             goroutine: Goroutine[Any] = job  # type: ignore[assignment]  # of a scope
-            look = Look(scope, goroutine, task)
+            look = Look(scope, goroutine, task, places.get(goroutine))
             if look.state != "done":
                 looks[goroutine.id] = look
     return [looks[number] for number in sorted(looks)]

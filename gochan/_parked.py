@@ -19,14 +19,24 @@ if TYPE_CHECKING:
 
     from ._waiter import Waiter
 
-__all__ = ("FOREIGN", "Wait", "for_ever", "parks", "waiter_of_thread", "why")
+__all__ = (
+    "FOREIGN",
+    "Wait",
+    "for_ever",
+    "idles",
+    "is_idle",
+    "parks",
+    "waiter_of_thread",
+    "why",
+)
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
 _words: dict[CodeType, str] = {}
+_idle: dict[CodeType, Callable[[dict[str, Any]], bool]] = {}
 
 # whose frames may stand between a function that parks and the loop
-_RUNTIMES: Final = frozenset({"anyio", "asyncio", "trio"})
+_RUNTIMES: Final = frozenset({"anyio", "asyncio", "greenback", "trio"})
 
 
 class Wait(NamedTuple):
@@ -68,14 +78,12 @@ def why(frames: Sequence[FrameType]) -> Wait:
     it. :data:`FOREIGN` if the party's own code has awaited something else.
     """
     found: tuple[str, FrameType] | None = None
-    inside = False
     for frame in reversed(frames):
         package = package_of(frame)
         if package == "gochan":
-            inside = True
             if (word := _words.get(frame.f_code)) is not None:
                 found = word, frame
-        elif inside or package not in _RUNTIMES:
+        elif package not in _RUNTIMES:
             break
     if found is None:
         return FOREIGN
@@ -85,6 +93,27 @@ def why(frames: Sequence[FrameType]) -> Wait:
         return Wait(word if variables["cases"] else "select (no cases)", None, frame)
     on = variables.get("self")
     return Wait(word + getattr(on, "_kind", ""), on, frame)
+
+
+def idles(check: Callable[[dict[str, Any]], bool]) -> Callable[[F], F]:
+    """Mark a function in which a thread of a pool sleeps while it has nothing to do.
+
+    Args:
+        check: given the function's variables, whether it has nothing to do: that is, it
+            will sleep on until somebody who runs gives it something.
+    """
+
+    def mark(function: F) -> F:
+        _idle[function.__code__] = check
+        return function
+
+    return mark
+
+
+def is_idle(last: FrameType) -> bool:
+    """Whether the thread with this innermost frame belongs to a pool, and is idle."""
+    check = _idle.get(last.f_code)
+    return check is not None and check(dict(last.f_locals))
 
 
 def waiter_of_thread(last: FrameType) -> Waiter | None:

@@ -58,9 +58,13 @@ def stack(party: Party, *, leaked: bool = False) -> str:
 def _shown(frames: Sequence[FrameType]) -> Sequence[FrameType]:
     """Without those of gochan and of the runtime below it, which say nothing new."""
     shown = list(frames)
-    while shown and package_of(shown[-1]) in {"gochan", "trio"}:
+    while shown and package_of(shown[-1]) in {*_OURS, "trio"}:
         shown.pop()
-    return [frame for frame in shown if package_of(frame) != "gochan"] or frames[:1]
+    return [frame for frame in shown if package_of(frame) not in _OURS] or frames[:1]
+
+
+# greenback runs fibers
+_OURS: Final = frozenset({"gochan", "greenback"})
 
 
 def _place(code: CodeType, line: int | None) -> list[str]:

@@ -114,6 +114,13 @@ class Closable(Protocol):
     def close(self) -> None:
         """Let go of what it holds; wait for nobody who still uses it."""
 
+    def ending(self, then: Callable[[], object]) -> bool:
+        """False if that is done. Otherwise ``then`` will be called, in any thread."""
+        ...
+
+    def _join(self) -> None:
+        """Wait for what has nothing more to do."""
+
 
 @final
 class Site:
@@ -353,7 +360,9 @@ class Scope:
             while self._ending:
                 self._ending.pop()()
             if self._tenants is not None:
-                self._evict()
+                # if the loop is gone nobody can wait
+                wait = not isinstance(error, GeneratorExit)
+                await self._evict(wait and sys.exc_info()[0] is not GeneratorExit)
             open_scopes.discard(ref(self))
             self._body = None
             if (seen := _instrument.active) is not None:
@@ -397,13 +406,19 @@ class Scope:
                 tenant = tenants[key] = make()
             return tenant
 
-    def _evict(self) -> None:
+    async def _evict(self, wait: bool) -> None:
         with _moving:
             assert self._tenants is not None
             tenants = list(self._tenants.values())
             self._tenants = None
         for tenant in tenants:
             tenant.close()
+        for tenant in tenants if wait else ():
+            # in no queue, so that a cancellation has to wait as well
+            waiter = backend().waiter()
+            if tenant.ending(waiter.wake):
+                await waiter.park()
+                tenant._join()
 
     def _apart_from_cancellation(
         self, error: BaseException | None

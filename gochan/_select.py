@@ -21,12 +21,12 @@ beyond that: a case that is not first in line may lose many times in a row.
 from __future__ import annotations
 
 import random as _random_module
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from . import _backends, _edges, _instrument
 from ._backends import _thread, uninterrupted
 from ._budget import budget
-from ._cases import KINDS, Case, RecvCase, as_case, close_coroutine
+from ._cases import KINDS, Case, RecvCase, as_case, close_coroutine, elsewhere
 from ._core import BLOCKED
 from ._parked import parks
 from ._waiter import Node, Waiter, bar, unbar
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ._cases import Selectable
     from ._chan import Chan
     from ._ends import RecvChan
+    from ._waiter import Key
 
 __all__ = ("blocking_select", "enlist_callback", "select", "select_nowait")
 
@@ -76,7 +77,7 @@ def _at_once(cases: tuple[Any, ...], biased: bool, drawn: int) -> Any:
         The chosen case, done; or the waiter, queued on all; or None: nothing has
         happened, and it has to be done in the other way.
     """
-    held: list[list[bool]] = []
+    held: list[Key] = []
     ready: list[int] = []
     try:
         for index, case in enumerate(cases):
@@ -85,22 +86,26 @@ def _at_once(cases: tuple[Any, ...], biased: bool, drawn: int) -> Any:
                 continue
             key = channel._key
             try:
-                free = key.pop()
+                del key[1]
             except IndexError:
                 # another thread has it, or we: a channel that stands here twice
                 return None
-            if not free:
-                key.append(False)
-                return None
             held.append(key)
+            if not key[0]:
+                return None
             if case._sends:
                 if (
                     channel._receivers.head is not None
                     or len(channel._buf) < channel._room
                     or channel._closed
                     or channel._lossy is not None
+                    # it has to be asked for the room that it has lent
+                    or channel._loans is not None
                 ):
                     ready.append(index)
+                elif channel._loans is not None:
+                    # there may be room that nobody uses
+                    return None
             elif channel._buf or channel._senders.head is not None or channel._closed:
                 ready.append(index)
         if not ready:
@@ -118,10 +123,10 @@ def _at_once(cases: tuple[Any, ...], biased: bool, drawn: int) -> Any:
         value, ok, peer = _try(cases[index])
     finally:
         for key in held:
-            key.append(True)
+            key.append(None)
     # BLOCKED: only peers waited there that have been claimed elsewhere
     if peer is BLOCKED or (
-        peer is not None and not peer.settle_quickly() and cases[index]._sends
+        peer is not None and not peer.settle() and cases[index]._sends
     ):
         return None
     return _finish(cases[index], index, value, ok)
@@ -165,6 +170,7 @@ def _ready(table: Sequence[Case]) -> list[int]:
                 or len(channel._buf) < channel._limit
                 or channel._closed
                 or channel._lossy is not None
+                or channel._loans is not None
             ):
                 ready.append(index)
         elif channel._buf or channel._senders.head is not None or channel._closed:
@@ -330,6 +336,7 @@ async def select(*cases: Selectable[Case] | None, biased: bool = False) -> Case:
     Raises:
         SendOnClosed: a send on a closed channel was chosen.
         TypeError: an argument cannot be selected on.
+        ValueError: the channels are in more than one process.
     """
     drawn = -1
     left = budget.left
@@ -341,7 +348,7 @@ async def select(*cases: Selectable[Case] | None, biased: bool = False) -> Case:
             if type(case) not in KINDS:
                 break
             case.index = index
-            index += 1
+            index += 1  # noqa: SIM113  # enumerate() costs more
         else:
             if index and not biased:
                 # the usual case: a buffer is ready at the first case that we try
@@ -351,32 +358,31 @@ async def select(*cases: Selectable[Case] | None, biased: bool = False) -> Case:
                 if channel is not None:
                     key = channel._key
                     try:
-                        free = key.pop()
+                        del key[1]
                     except IndexError:
-                        free = None
-                    if not free:
-                        if free is not None:
-                            key.append(False)
-                    elif case._sends:
-                        if channel._receivers.head is None and (
-                            len(channel._buf) < channel._room
-                        ):
-                            channel._buf.append(case._value)
-                            key.append(True)
-                            # it may stand in the call twice
-                            case.index = drawn
-                            sent: Case = case
-                            return sent
-                        key.append(True)
-                    elif channel._buf and channel._senders.head is None:
-                        case._value = channel._buf.popleft()
-                        key.append(True)
-                        case._ok = True
-                        case.index = drawn
-                        received: Case = case
-                        return received
+                        # another thread is at it
+                        pass
                     else:
-                        key.append(True)
+                        if not key[0]:
+                            pass
+                        elif case._sends:
+                            if channel._receivers.head is None and (
+                                len(channel._buf) < channel._room
+                            ):
+                                channel._buf.append(case._value)
+                                key.append(None)
+                                # it may stand in the call twice
+                                case.index = drawn
+                                sent: Case = case
+                                return sent
+                        elif channel._buf and channel._senders.head is None:
+                            case._value = channel._buf.popleft()
+                            key.append(None)
+                            case._ok = True
+                            case.index = drawn
+                            received: Case = case
+                            return received
+                        key.append(None)
             done: Any = _at_once(cases, biased, drawn)
             if done is not None:
                 if type(done) in KINDS:
@@ -387,6 +393,8 @@ async def select(*cases: Selectable[Case] | None, biased: bool = False) -> Case:
     elif _backends.must_yield():
         await _backends.async_yield()
     table = _table(cases)
+    if (other := elsewhere(table)) is not None:
+        return cast("Case", await other.select(table, biased))
     if (chosen := _poll(table, biased, drawn)) is not None:
         return chosen
     waiter = _backends.async_waiter()
@@ -442,8 +450,11 @@ def select_nowait(*cases: Selectable[Case] | None, biased: bool = False) -> Case
     Raises:
         SendOnClosed: a send on a closed channel was chosen.
         TypeError: an argument cannot be selected on.
+        ValueError: the channels are in more than one process.
     """
     table = _table(cases)
+    if (other := elsewhere(table)) is not None:
+        return cast("Case | None", other.select_nowait(table, biased))
     return _poll(table, biased) or _enlist(table, biased, None)
 
 
@@ -512,11 +523,14 @@ def blocking_select(
         SendOnClosed: a send on a closed channel was chosen.
         TimeoutError: no case was ready in time; nothing has changed.
         TypeError: an argument cannot be selected on.
-        ValueError: ``timeout`` is negative.
+        ValueError: ``timeout`` is negative, or the channels are in more than one
+            process.
         RuntimeError: this thread runs an event loop: write ``await select(...)``.
     """
     _thread.check_call("blocking_select(...)", "await select(...)", timeout)
     table = _table(cases)
+    if (other := elsewhere(table)) is not None:
+        return cast("Case", other.blocking_select(table, biased, timeout))
     if (chosen := _poll(table, biased)) is not None:
         return chosen
     waiter = _thread.waiter()

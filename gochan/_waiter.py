@@ -23,7 +23,7 @@ to run its goroutine leaves no stale node behind.
 from __future__ import annotations
 
 from time import sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from . import _instrument
 
@@ -31,33 +31,42 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
     from threading import Lock
 
-__all__ = ("Node", "WaitQueue", "Waiter", "bar", "unbar")
+__all__ = ("Key", "Node", "Returned", "WaitQueue", "Waiter", "bar", "unbar")
 
 
-def bar(key: list[bool] | None) -> None:
+# A channel has a lock, and for its quick paths a *key* in place of it, since taking a
+# lock costs as much as the rest of an operation. The key is a list: whether the quick
+# paths may go in at all, and a second element. Who takes that out, with ``del key[1]``,
+# has the channel to itself until it puts it back, if they may. It waits for nobody: on
+# IndexError somebody else has it, and the lock is the way. Who has the lock bars them.
+#
+# Either of the two alone: a quick path looks at ``key[0]`` after it has taken the
+# second element, and bar() looks for that after it has cleared ``key[0]``. Each of
+# these is one instruction and atomic on every build; and no signal is handled after
+# a ``del`` before the next call, so that none comes between it and a ``try``.
+Key: TypeAlias = "list[bool | None]"
+
+
+def bar(key: Key | None) -> None:
     """Keep the quick paths out, and wait for one that is inside.
 
-    Call it first thing after taking the channel's lock, for which ``key`` stands in.
+    The first thing to do with a channel's lock held.
     """
-    if key is None:
-        return
-    while True:
-        try:
-            key[0] = False
-        except IndexError:
-            # another thread was stopped inside, a few instructions before its end
-            sleep(1e-5)
-        else:
-            return
+    if key is not None:
+        key[0] = False
+        while True:
+            try:
+                key[1] = None
+            except IndexError:
+                # another thread was stopped a few instructions before its end
+                sleep(1e-5)
+            else:
+                return
 
 
-def unbar(key: list[bool]) -> None:
-    """Let the quick paths in again, once the lock is free."""
-    try:
-        key[0] = True
-    except IndexError:
-        # somebody is about to put it back as it was
-        pass
+def unbar(key: Key) -> None:
+    """Let the quick paths in again; the lock is about to be released."""
+    key[0] = True
 
 
 class Node:
@@ -102,7 +111,7 @@ class Waiter(Node):
         # who waits; known only while an instrument is installed
         self.party: Hashable = None
 
-    def for_select(self, *, again: bool = False) -> None:
+    def for_select(self, *, again: bool = False) -> None:  # noqa: ARG002  # backends do
         """Make this the waiter of a select: claimed by token, with many nodes.
 
         Args:
@@ -132,14 +141,8 @@ class Waiter(Node):
             self.unlink()
         else:
             queue = self.queue
-            if queue is None:
+            if queue is None or not queue.drop(self):
                 return False
-            with queue.lock:
-                bar(queue.key)
-                # it may have been claimed while we waited for the lock
-                if self.queue is not queue:
-                    return False
-                queue.remove(self)
         if self.party is not None and (seen := _instrument.active) is not None:
             seen.goroutine_woken(self.party)
         return True
@@ -151,24 +154,9 @@ class Waiter(Node):
             for node in nodes:
                 queue = node.queue
                 if queue is not None:
-                    with queue.lock:
-                        bar(queue.key)
-                        # a peer that lost the claim may have dropped it by now
-                        if node.queue is queue:
-                            queue.remove(node)
+                    queue.drop(node)
             # the nodes point back here: break the cycle
             nodes.clear()
-
-    def settle_quickly(self) -> bool:
-        """:meth:`settle`, where an interrupt may be put off: see :meth:`WaitQueue.drop`."""
-        nodes = self.nodes
-        if nodes:
-            for node in nodes:
-                queue = node.queue
-                if queue is not None:
-                    queue.drop(node)
-            nodes.clear()
-        return self.wake()
 
     def settle(self) -> bool:
         """The end of every claim by a peer: no ghosts, then wake.
@@ -188,6 +176,18 @@ class Waiter(Node):
         raise NotImplementedError
 
 
+class Returned(Waiter):
+    """A value that came back from a receiver, where a sender's would wait.
+
+    Its send has completed long ago: there is nobody to wake.
+    """
+
+    __slots__ = ()
+
+    def wake(self) -> bool:
+        return True
+
+
 class WaitQueue:
     """First come, first served, with removal from the middle in O(1).
 
@@ -196,7 +196,7 @@ class WaitQueue:
 
     __slots__ = ("head", "key", "lock", "tail")
 
-    def __init__(self, lock: Lock, key: list[bool] | None = None) -> None:
+    def __init__(self, lock: Lock, key: Key | None = None) -> None:
         self.head: Node | None = None
         self.tail: Node | None = None
         self.lock = lock
@@ -259,27 +259,33 @@ class WaitQueue:
             after.prev = before
         node.prev = node.next = node.queue = None
 
-    def drop(self, node: Node) -> None:
-        """Unlink a node, if it has not been; takes the key, or else the lock, itself.
+    def drop(self, node: Node) -> bool:
+        """Unlink a node, unless a peer has claimed it; takes key or lock itself.
 
-        Only for the quick paths: an interrupt would lose the key.
+        False if the node was not there any more.
         """
         key = self.key
         if key is not None:
             try:
-                free = key.pop()
+                del key[1]
             except IndexError:
                 pass
             else:
-                if free and node.queue is self:
-                    self.remove(node)
-                key.append(free)
-                if free:
-                    return
+                try:
+                    if key[0]:
+                        if node.queue is not self:
+                            return False
+                        self.remove(node)
+                        return True
+                finally:
+                    key.append(None)
         with self.lock:
             bar(key)
-            if node.queue is self:
-                self.remove(node)
+            # it may have been claimed while we waited for the lock
+            if node.queue is not self:
+                return False
+            self.remove(node)
+            return True
 
     def __iter__(self) -> Iterator[Node]:
         node = self.head

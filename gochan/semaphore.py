@@ -137,7 +137,11 @@ class Weighted:
                 ``await w.acquire(n)``.
         """
         _thread.check_call("w.blocking_acquire(n)", "await w.acquire(n)", timeout)
-        n = _units(n)
+        self._block(_units(n), timeout)
+
+    @parks("semacquire")
+    @uninterrupted
+    def _block(self, n: int, timeout: float | None) -> None:
         waiter = self._take_or_queue(n, _thread.waiter)
         if waiter is not None:
             try:
@@ -177,6 +181,8 @@ class Weighted:
             if (seen := _instrument.active) is not None:
                 seen.release_merge(_instrument.current_party(), self)
             self._held -= n
+            if self._waiters.head is None:
+                return
             woken = self._serve()
         self._wake(woken)
 
@@ -301,7 +307,7 @@ class Hold:
 
     def __enter__(self) -> None:
         _thread.check_call("`with w.hold(n)`", "async with w.hold(n)", None)
-        self._semaphore.blocking_acquire(self._n)
+        self._semaphore._block(self._n, None)
 
     def __exit__(
         self,

@@ -10,7 +10,16 @@ import anyio.lowlevel
 import pytest
 
 import gochan
-from gochan import Cancelled, Chan, GoroutineCancelled, go, run, scope, yield_
+from gochan import (
+    Cancelled,
+    Chan,
+    Goroutine,
+    GoroutineCancelled,
+    go,
+    run,
+    scope,
+    yield_,
+)
 from gochan._backends._thread import shielded
 from support.blocking import BlockingParked, eventually, parked
 from support.parked import operations
@@ -290,12 +299,13 @@ def test_the_end_of_the_run_cancels_them(on: Executor, backend: dict[str, Any]) 
 
 async def test_a_cancel_scope_around_the_scope(on: Executor) -> None:
     p = BlockingParked("recv", 0)
+    started: list[Goroutine[None]] = []
     with anyio.CancelScope() as outer:
         async with scope():
-            g = go(p.blocking_operate, on=on)
-            await parked(g)
+            started.append(go(p.blocking_operate, on=on))
+            await parked(*started)
             outer.cancel()
             await anyio.sleep_forever()
     assert outer.cancelled_caught
-    assert g.state == "done"
+    assert started[0].state == "done"
     p.unchanged()

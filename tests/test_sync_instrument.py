@@ -743,7 +743,9 @@ def test_i5_singleflight(backend: dict[str, Any]) -> None:
     assert ordered(backend, main).before("fn", "two")
 
 
-def test_what_threads_wait_for(seen: Recorder) -> None:
+def test_what_threads_wait_for(seen: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    # it does not wait for long
+    monkeypatch.setattr(sync._mutex, "clock", lambda: 0.0)
     mu = locked()
     seen.events.clear()
     thread = start(mu.blocking_lock)

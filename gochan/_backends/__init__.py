@@ -451,7 +451,7 @@ def any_park(queue: WaitQueue, value: Any = None) -> Generator[Any, Any, AsyncWa
         waiter = any_waiter(value)
         queue.push(waiter)
     finally:
-        queue.key.append(True)  # type: ignore[union-attr]  # of a channel
+        queue.key.append(None)  # type: ignore[union-attr]  # a channel's has one
     yield from waiter.park()  # type: ignore[misc]  # a coroutine, or like one
     return waiter
 

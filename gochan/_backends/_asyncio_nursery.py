@@ -160,6 +160,8 @@ class Nursery:
             self.starting = None
         if task.done():
             self._ended(job, task)
+            # this frame is behind those of its error's traceback: no cycle
+            del task, job
         else:
             self._watch(job, task)
 

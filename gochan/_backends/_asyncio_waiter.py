@@ -477,7 +477,7 @@ def _quick_park(queue: WaitQueue, value: Any = None) -> Generator[Any, Any, Any]
             tail.next = waiter
         queue.tail = waiter
     finally:
-        queue.key.append(True)  # type: ignore[union-attr]  # of a channel
+        queue.key.append(None)  # type: ignore[union-attr]  # a channel's has one
     # waiter.park(), in place
     if _overdue:
         waiter.raise_overdue()

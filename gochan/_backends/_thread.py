@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from _thread import TIMEOUT_MAX, allocate_lock, get_ident
 from contextlib import contextmanager
+from sys import modules
 from typing import TYPE_CHECKING, Any
 
 from .. import _backends, _instrument
@@ -17,7 +18,7 @@ from .._waiter import Waiter as BaseWaiter
 from . import Ear, _fiber
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Hashable
+    from collections.abc import Callable, Generator, Hashable
     from threading import Lock
 
     from . import AsyncWaiter
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = (
     "Seat",
     "Waiter",
+    "cancelled",
     "check_call",
     "ear",
     "firm_waiter",
@@ -43,9 +45,15 @@ class Waiter(BaseWaiter):
     lock: Lock
 
     def __init__(self, value: Any = None) -> None:
-        super().__init__(value)
-        self.lock = allocate_lock()
-        self.lock.acquire()
+        # super().__init__(value), in place
+        self.prev = self.next = self.queue = self.waiter = self.token = None
+        self.value = value
+        self.case = 0
+        self.ok = False
+        self.nodes = None
+        self.party = None
+        self.lock = lock = allocate_lock()
+        lock.acquire()
 
     def wake(self) -> bool:
         self.lock.release()
@@ -117,7 +125,7 @@ class Seat:
         _seats[ident] = self
         with self.lock:
             if self.cancelled is not None:
-                _cancelled.add(ident)
+                cancelled.add(ident)
 
     def leave(self) -> None:
         """It has run to its end."""
@@ -126,7 +134,7 @@ class Seat:
         self.party = None
         with self.lock:
             self.ident = 0
-            _cancelled.discard(ident)
+            cancelled.discard(ident)
         outer = self.outer
         if outer is None:
             del _seats[ident], _instrument.parties[ident]
@@ -136,7 +144,7 @@ class Seat:
             _instrument.parties[ident] = outer.party
             with outer.lock:
                 if outer.cancelled is not None:
-                    _cancelled.add(ident)
+                    cancelled.add(ident)
         if self.ear is not None:
             self.ear.hear()
 
@@ -147,7 +155,7 @@ class Seat:
                 return
             self.cancelled = message
             if self.ident:
-                _cancelled.add(self.ident)
+                cancelled.add(self.ident)
             parked = None if self.shields else self.waiter
             ear = self.ear
         if ear is not None:
@@ -155,10 +163,12 @@ class Seat:
         if parked is not None:
             parked.cancel()
 
-    def due(self) -> Cancelled | None:
-        """What a blocking call has to raise."""
-        if self.cancelled is None or self.shields:
-            return None
+    def due(self) -> bool:
+        """Whether a blocking call has to raise."""
+        return self.cancelled is not None and not self.shields
+
+    def cancellation(self) -> Cancelled:
+        """What it raises: asked only by who does."""
         return Cancelled(self.cancelled)
 
     # For whoever counts the threads that run
@@ -173,7 +183,7 @@ class Seat:
 # by thread
 _seats: dict[int, Seat] = {}
 # the threads of those that are cancelled: a blocking call tests that it is empty
-_cancelled: set[int] = set()
+cancelled: set[int] = set()
 
 
 class _SeatWaiter(Waiter):
@@ -198,14 +208,14 @@ class _SeatWaiter(Waiter):
             with seat.lock:
                 seat.waiter = self
                 due = seat.due()
-            if due is not None:
+            if due:
                 self.cancel()
             woken = super().park_thread(timeout)
         finally:
             seat.waiter = None
             seat.resumes()
         if self.cancelled:
-            raise Cancelled(seat.cancelled)
+            raise seat.cancellation()
         return woken
 
     def cancel(self) -> None:
@@ -228,7 +238,22 @@ def ear() -> Ear | None:
 
 def is_cancelled() -> bool:
     """Whether the goroutine that runs on this thread has been cancelled."""
-    return get_ident() in _cancelled
+    return get_ident() in cancelled
+
+
+def _running_loop() -> object:
+    """asyncio's function of that name, if asyncio is loaded; takes its place then."""
+    global running_loop
+    found: Callable[[], object] | None
+    found = getattr(modules.get("asyncio"), "_get_running_loop", None)
+    if found is None:
+        return None
+    running_loop = found
+    return found()
+
+
+# The asyncio loop that runs on this thread, or None.
+running_loop: Callable[[], object] = _running_loop
 
 
 def loop_runs() -> bool:
@@ -275,11 +300,11 @@ def check_call(blocking: str, awaited: str, timeout: float | None) -> None:
             )
         _fiber.spend()
     elif (
-        _cancelled
-        and (ident := get_ident()) in _cancelled
-        and (due := _seats[ident].due()) is not None
+        cancelled
+        and (ident := get_ident()) in cancelled
+        and (seat := _seats[ident]).due()
     ):
-        raise due
+        raise seat.cancellation()
 
 
 @contextmanager

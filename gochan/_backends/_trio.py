@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from contextvars import copy_context
 from math import inf
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import trio
 from trio.lowlevel import (
     current_task,
     current_trio_token,
     in_trio_task,
-    wait_task_rescheduled,
 )
 
 from .. import _backends, _budget
@@ -83,7 +82,10 @@ def blocked_on(task: trio.lowlevel.Task) -> object | None:
         # claimed: it is about to be rescheduled
         return None if owner.claimed() else owner
     # trio forgets how to cancel a task that has not let itself be cancelled
-    return abort or wait_task_rescheduled
+    return abort or _UNKNOWN
+
+
+_UNKNOWN: Final = object()
 
 
 def coroutine_of(task: trio.lowlevel.Task) -> Coroutine[Any, Any, Any]:

@@ -3,6 +3,7 @@
 - ``gochan.threads``, ``threads(n)``: plain functions in threads.
 - ``gochan.fibers``: plain functions on the loop's own thread, which do not block it.
 - ``loops(n)``: async functions on several event loops, each in its own thread.
+- ``gochan.processes``, ``processes(n)``: functions in other processes.
 - Any ``concurrent.futures.Executor``: plain functions where that one runs them.
 
 Plain functions use the blocking face of channels, ``ch.blocking_send(v)`` and the
@@ -18,12 +19,15 @@ from typing import TYPE_CHECKING, Final
 from .. import _executor
 from .._executor import Executor
 from ._fibers import Fibers
+from ._processes import Processes, SizedProcesses
 from ._threads import DEFAULT, SizedThreads, Threads
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     from ._loops import Loops
 
-__all__ = ("Executor", "loops", "threads")
+__all__ = ("Executor", "loops", "processes", "threads")
 
 
 def threads(n: int) -> SizedThreads:
@@ -70,8 +74,40 @@ def loops(n: int) -> Loops:
     return Loops(n)
 
 
+def processes(
+    n: int, start_method: Literal["spawn", "forkserver"] = "spawn"
+) -> SizedProcesses:
+    """Processes for functions that compute, plain or async, ``n`` at a time.
+
+    Function, arguments and result are pickled, so the function has to be one that
+    can be imported. A channel in them, at any depth, is the same channel there:
+    every operation is done in the process where it was made. Values that are sent
+    are pickled on their way.
+
+    A goroutine has a process to itself from its first step to its end; those beyond
+    ``n`` wait for one, so goroutines that wait for each other need enough. A plain
+    function gets ``gochan.Cancelled`` from the next operation when it is cancelled.
+    One that comes to none within a second is killed, and its process is replaced. A
+    process that dies takes its goroutine with it, and nothing else: what was parked
+    there is withdrawn, and a value that was on its way there goes back to the front
+    of its channel.
+
+    Lasts as long as :func:`threads` says.
+
+    Args:
+        n: how many processes there are at most.
+        start_method: as in multiprocessing; not "fork", which would copy locks.
+
+    Raises:
+        TypeError: ``n`` is not an int.
+        ValueError: ``n`` is less than 1, or there is no such ``start_method``.
+    """
+    return SizedProcesses(n, start_method)
+
+
 _default_threads: Final = Threads(DEFAULT, "gochan.threads")
 _default_fibers: Final = Fibers()
+_default_processes: Final = Processes(None, "spawn", "gochan.processes")
 
 
 def _adapt(on: object) -> Executor:

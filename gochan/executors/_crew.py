@@ -16,6 +16,7 @@ from .._chan import Chan
 from .._executor import Executor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
@@ -90,6 +91,10 @@ class Crew(ABC):
             over = not self._wanted
         if over:
             self._end()
+
+    def ending(self, then: Callable[[], object]) -> bool:
+        """See ``_scope.Closable``."""
+        return False
 
     async def wait(self) -> None:
         """Wait for the end of the threads, after close()."""

@@ -56,9 +56,9 @@ def _kind_of(executor: FuturesExecutor) -> str | None:
 
 
 def _on_processes(executor: FuturesExecutor) -> Executor:
-    raise TypeError(
-        f"{executor!r} runs things in other processes: goroutines run in threads"
-    )
+    from ._guests import Foreign
+
+    return Foreign(executor)
 
 
 class _OnThreads(Executor):

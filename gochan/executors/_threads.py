@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._backends._thread import Seat
 from .._executor import refuse_async
+from .._parked import idles
 from ._crew import Crew, Crewed, Sized, check_count
 from ._on_thread import OnThread
 
@@ -134,6 +135,7 @@ class Pool(Crew):
             else:
                 return
 
+    @idles(lambda variables: variables["worker"] in variables["self"]._idle)
     def work(self, worker: _Worker) -> None:
         """What each thread does."""
         while (job := worker.job) is not None:

@@ -7,10 +7,14 @@
 
 Where things are:
 
-    _detector  the instrument                _var    Var
-    _clock     vector clocks                 _watch  watch
-    _shadow    the check of each access      _stack  where it was
-    _report    DataRace                      _active which detector it is
+    _detector  the instrument                _var      Var
+    _parties   whose clock it is             _watch    watch
+    _clock     vector clocks                 _hook     the import hook
+    _shadow    the check of each access      _rewrite  what it does to a module
+    _report    DataRace                      _scopes   which names are shared
+    _stack     where it was                  _hooks    what rewritten code calls
+    _places    shadows of attributes, items and names
+    _foreign   threads                       _active   which detector it is
 """
 
 from __future__ import annotations
@@ -22,3 +26,12 @@ from ._var import Var
 from ._watch import watch
 
 __all__ = ("Access", "DataRace", "Detector", "Var", "detector", "watch")
+
+
+def _rename() -> None:
+    for name in __all__:
+        globals()[name].__module__ = "gochan.race"
+
+
+_rename()
+del _rename

@@ -71,7 +71,8 @@ class Clock:
     Attributes:
         who: the party's name, for reports.
         number: the goroutine's id; None for a thread.
-        created: where it was started.
+        created: where it was started: all calls that led there.
+        site: the innermost of them, which is known even if a timer has started it.
         pending: what whoever cancelled it knew.
     """
 
@@ -81,6 +82,7 @@ class Clock:
         "known",
         "number",
         "pending",
+        "site",
         "slot",
         "slots",
         "time",
@@ -96,6 +98,7 @@ class Clock:
         self.who = who
         self.number = number
         self.created: Stack = ()
+        self.site: Stack = ()
         # None: somebody else has its slot
         self.slots: Slots | None = slots
         slots.take(self)

@@ -129,7 +129,8 @@ class Parties:
     def _of_goroutine(self, goroutine: Goroutine[Any]) -> Clock:
         who = f"goroutine {goroutine.name!r} (id {goroutine.id})"
         clock = Clock(self._slots, who, goroutine.id)
-        clock.created = (goroutine._code, goroutine._lasti)
+        if goroutine is not goroutine._scope._main:
+            clock.site = (goroutine._code, goroutine._lasti)
         return clock
 
     # What happens to them
@@ -138,7 +139,8 @@ class Parties:
         """``parent`` starts it: all that it did comes before."""
         clock = self.clocks.get(parent) or self.find(parent)
         child = self._of_goroutine(goroutine)
-        child.created = capture(sys._getframe(2))
+        if child.site:
+            child.created = capture(sys._getframe(2))
         child.absorb(clock.snapshot())
         clock.time += 1
         self.clocks[goroutine] = child

@@ -26,7 +26,8 @@ class Access:
         by: who did it, such as ``goroutine 'worker' (id 3)``.
         goroutine: that goroutine's id; None if it was a thread.
         stack: where, outermost call first, as in a traceback.
-        created: where that goroutine or thread was started; may be empty.
+        created: where that goroutine or thread was started; empty if that is not
+            known, and for main.
     """
 
     operation: str
@@ -37,9 +38,8 @@ class Access:
 
 
 def access(operation: str, clock: Clock, stack: Stack) -> Access:
-    return Access(
-        operation, clock.who, clock.number, summary(stack), summary(clock.created)
-    )
+    created = summary(clock.created, clock.site)
+    return Access(operation, clock.who, clock.number, summary(stack), created)
 
 
 @final
@@ -68,13 +68,13 @@ class DataRace(Exception):
             f"data race on {self.variable}\n",
             f"{now.operation.capitalize()} by {now.by}:\n",
             *_indented(now.stack),
-            f"Previous {before.operation} by {before.by}:\n",
+            f"\nPrevious {before.operation} by {before.by}:\n",
             *_indented(before.stack),
         ]
         for one in (now, before):
-            if one.created and one.by != "the main thread":
+            if one.created:
                 who = one.by[0].upper() + one.by[1:]
-                parts.append(f"{who} was started at:\n")
+                parts.append(f"\n{who} was started at:\n")
                 parts += _indented(one.created)
         return "".join(parts).rstrip("\n")
 

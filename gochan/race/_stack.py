@@ -88,11 +88,14 @@ def place(stack: Stack) -> tuple[str, int]:
     return "?", 0
 
 
-def summary(stack: Stack) -> StackSummary:
-    """For people, outermost call first, as in a traceback."""
+def summary(stack: Stack, otherwise: Stack = ()) -> StackSummary:
+    """For people, outermost call first, as in a traceback.
+
+    ``otherwise``: in its place if there is nothing of the user's in it.
+    """
     return StackSummary.from_list(
         [
             FrameSummary(code.co_filename, _line(code, lasti), code.co_qualname)
-            for code, lasti in reversed(_own(stack))
+            for code, lasti in reversed(_own(stack) or _own(otherwise))
         ]
     )

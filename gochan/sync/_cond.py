@@ -247,7 +247,7 @@ class Cond:
 
     def __enter__(self) -> None:
         _thread.check_call("`with cond`", "async with cond", None)
-        self.locker.blocking_lock()
+        self.locker._blocking_relock(_thread.waiter)
 
     def __exit__(
         self,

@@ -70,7 +70,7 @@ class Locker(ABC):
 
     def __enter__(self) -> None:
         _thread.check_call("`with lock`", "async with lock", None)
-        self.blocking_lock()
+        self._blocking_relock(_thread.waiter)
 
     def __exit__(
         self,

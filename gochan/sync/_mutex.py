@@ -145,6 +145,16 @@ class Mutex(Locker):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        # unlock(), without the call
+        waiters = self._waiters
+        if waiters.head is None and _instrument.active is None:
+            try:
+                self._free()
+            except RuntimeError:
+                raise UnlockOfUnlocked from None
+            if self._waiters.head is not None:
+                self._wake()
+            return
         self.unlock()
 
     # The blocking face

@@ -141,6 +141,7 @@ class RWMutex(Locker):
             await _backends.backend().yield_now()
         await self._relock_as(_READ, _backends.async_waiter)
 
+    @parks("sync.RWMutex.Lock")
     @uninterrupted
     async def _relock(self, make: Callable[[Any], AsyncWaiter]) -> None:
         await self._relock_as(_WRITE, make)
@@ -181,6 +182,7 @@ class RWMutex(Locker):
         _thread.check_call("rw.blocking_rlock()", "await rw.rlock()", timeout)
         self._blocking_relock_as(_READ, _thread.waiter, timeout)
 
+    @parks("sync.RWMutex.Lock")
     @uninterrupted
     def _blocking_relock(
         self, make: Callable[[Any], _thread.Waiter | AsyncWaiter]
@@ -229,6 +231,10 @@ class RWMutex(Locker):
                 raise UnlockOfUnlocked("sync: Unlock of unlocked RWMutex")
             if (seen := _instrument.active) is not None:
                 seen.release(_instrument.current_party(), (self, "r"))
+                self._holder = None
+            if self._nobody_waits():
+                self._writing = False
+                return
             woken = self._leave(_WRITE)
         self._wake(woken)
 
@@ -244,6 +250,9 @@ class RWMutex(Locker):
                 raise UnlockOfUnlocked("sync: RUnlock of unlocked RWMutex")
             if (seen := _instrument.active) is not None:
                 seen.release_merge(_instrument.current_party(), (self, "w"))
+            if self._nobody_waits():
+                self._readers -= 1
+                return
             woken = self._leave(_READ)
         self._wake(woken)
 
@@ -252,6 +261,9 @@ class RWMutex(Locker):
         return RLocker(self)
 
     # With ``_guard`` held
+
+    def _nobody_waits(self) -> bool:
+        return self._waiting_writers.head is None and self._waiting_readers.head is None
 
     def _try(self, how: str) -> bool:
         """Go in if nobody is in the way."""
@@ -280,7 +292,6 @@ class RWMutex(Locker):
         """Go out; who is let in for that."""
         if how is _WRITE:
             self._writing = False
-            self._holder = None
         else:
             self._readers -= 1
         return self._let_in(all_readers=how is _WRITE)
@@ -407,9 +418,11 @@ class RLocker(Locker):
         """:meth:`RWMutex.runlock`."""
         self._rw.runlock()
 
+    @parks("sync.RWMutex.RLock")
     async def _relock(self, make: Callable[[Any], AsyncWaiter]) -> None:
         await self._rw._relock_as(_READ, make)
 
+    @parks("sync.RWMutex.RLock")
     def _blocking_relock(
         self, make: Callable[[Any], _thread.Waiter | AsyncWaiter]
     ) -> None:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from threading import Lock
 
     from .._backends import Alarm
-    from .._waiter import Node, Waiter
+    from .._waiter import Key, Node, Waiter
 
 __all__ = ("Schedule", "Ticks")
 
@@ -72,7 +72,7 @@ class Schedule(WaitQueue):
         "when",
     )
 
-    def __init__(self, lock: Lock, key: list[bool], ticks: Ticks) -> None:
+    def __init__(self, lock: Lock, key: Key, ticks: Ticks) -> None:
         super().__init__(lock, key)
         self.ticks = ref(ticks)
         self.clock = clock()

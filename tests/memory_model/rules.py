@@ -138,6 +138,59 @@ RULES = [
         "What fails comes before what its scope makes the others do: a "
         "goroutine's error cancels them (P3).",
     ),
+    Rule("D1", "N", "`unlock` of a mutex comes before every later `lock` returns."),
+    Rule(
+        "D2",
+        "N",
+        "`RWMutex`: as D1; `unlock` comes before a later `rlock` returns, and every "
+        "`runlock` before a later `lock` returns.",
+    ),
+    Rule("D3", "X", "Those who hold a read lock are not ordered with each other."),
+    Rule(
+        "D4",
+        "N",
+        "`try_lock` and `try_rlock` that succeed are as `lock` and `rlock`; one that "
+        "fails orders nothing.",
+    ),
+    Rule(
+        "D5",
+        "N",
+        "The return of the function comes before the return of every `do`, also if it "
+        "raised. The same holds for `once_func`, `once_value` and `once_values`.",
+    ),
+    Rule(
+        "D6",
+        "N",
+        "`done` comes before the return of every `wait` that it lets go on, and what "
+        "`wg.go` runs comes before that, too.",
+    ),
+    Rule(
+        "D7",
+        "N",
+        "An `add` from zero has to come before the `wait` that is to see it. If they "
+        "are not ordered they are a race by themselves.",
+    ),
+    Rule("D8", "X", "`done` is not ordered with `done`, nor `wait` with `wait`."),
+    Rule(
+        "D9",
+        "N",
+        "`signal` and `broadcast` come before the `wait` that they wake returns, with "
+        "or without the lock. (Go's documentation says so; its race detector does not "
+        "know of it.)",
+    ),
+    Rule("D10", "N", "`put(x)` comes before the `get` that returns this `x`."),
+    Rule(
+        "D11",
+        "N",
+        "What changes a key of a `Map` comes before what sees the change, be it that "
+        "the key is gone (I). Other keys are not ordered.",
+    ),
+    Rule("E1", "N", "An atomic operation comes before one that sees its effect."),
+    Rule("E2", "N", "All atomic operations happen in one order that all agree on."),
+    Rule(
+        "E3", "X", "A store that does not look orders nothing, nor does another atomic."
+    ),
+    Rule("E4", "N", "It is the effect that has to be seen: another value is no edge."),
     Rule("G1", "N", "`after_func(s, f)` comes before `f` begins."),
     Rule("G2", "I", "`reset` comes before the tick, or the call, that it has set."),
     Rule("G3", "N", "Starting a timer comes before its tick is received."),
@@ -166,6 +219,15 @@ RULES = [
         "`after_func(ctx, f)`, and the cancellation that starts `f`, come before `f`.",
     ),
     Rule("H4", "X", "A `stop()` that returns false is not ordered after the call."),
+    Rule("I1", "N", "What a group runs comes before `wait` returns."),
+    Rule(
+        "I2", "N", "With a limit of one, what a group runs is in order; with two not."
+    ),
+    Rule("I3", "N", "What returned the first error comes before the context is done."),
+    Rule("I4", "I", "`release` comes before the `acquire` that it lets in."),
+    Rule(
+        "I5", "I", "The return of the function comes before every `do` that shares it."
+    ),
     Rule(
         "J1",
         "I",
@@ -173,6 +235,7 @@ RULES = [
         "`wait()` returns. Virtual sleep orders nothing.",
     ),
     Rule("K1", "X", "Message passing without synchronisation."),
+    Rule("K2", "X", "Looking at a plain flag to save a call of `once.do`."),
     Rule("K3", "X", "Waiting for a plain flag."),
     Rule("K4", "X", "Publishing an object through a plain variable."),
     Rule("K5", "X", "Taking the end of a goroutine for synchronisation, as B4."),

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import pytest
 
-from memory_model import chans, goroutines, times
+from memory_model.page import PAGE, with_table
 from memory_model.rules import RULES
 from support.litmus import OK, TABLE, Litmus, places, run
-
-# whose programs have registered themselves
-MODULES = (chans, goroutines, times)
 
 CASES = [
     pytest.param(row, place, id=f"{row.rule}-{row.name}-{place}")
@@ -34,3 +31,9 @@ def test_litmus(row: Litmus, place: str) -> None:
 
 def test_every_rule_has_a_litmus_and_every_litmus_a_rule() -> None:
     assert {row.rule for row in TABLE} == {rule.number for rule in RULES}
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="the tests have been copied away")
+def test_the_documentation_has_this_table() -> None:
+    """If not: ``PYTHONPATH=tests python -m memory_model.page`` writes it anew."""
+    assert with_table(PAGE.read_text()) == PAGE.read_text()

@@ -16,7 +16,7 @@ import anyio.to_thread
 import pytest
 
 import gochan
-from gochan import Chan, _instrument, go, nil, race
+from gochan import Chan, _instrument, go, nil, race, time
 from gochan.race import Var, _active, _clock
 from gochan.race._clock import Clock, Slots, merged
 from support.idle import settle
@@ -176,7 +176,7 @@ def test_the_text_of_a_report(backend: dict[str, Any]) -> None:
     (one,) = found(main, backend)
     text = str(one).splitlines()
     assert text[0] == "data race on Var 'x'"
-    heads = [line for line in text[1:] if not line.startswith(" ")]
+    heads = [line for line in text[1:] if line and not line.startswith(" ")]
     assert heads == [
         f"Write by goroutine 'two' (id {one.access.goroutine}):",
         f"Previous write by goroutine 'one' (id {one.previous.goroutine}):",
@@ -802,3 +802,37 @@ def test_a_cancellation_of_a_running_goroutine(backend: dict[str, Any]) -> None:
         x.store(3)
 
     assert found(main, backend) == []
+
+
+def test_main_was_not_started_anywhere(backend: dict[str, Any]) -> None:
+    x = Var(0)
+
+    async def child() -> None:
+        x.store(1)
+
+    async def main() -> None:
+        go(child)
+        await settle()
+        x.store(2)
+
+    (one,) = found(main, backend)
+    assert one.access.by == f"goroutine 'main' (id {one.access.goroutine})"
+    assert list(one.access.created) == []
+    assert str(one).count("was started at:") == 1
+
+
+def test_what_a_timer_has_started(backend: dict[str, Any]) -> None:
+    """Nothing of the program's is on the stack then: where the timer was set."""
+    x, done = Var(0), Chan[None]()
+
+    async def later() -> None:
+        x.store(1)
+        await done.send(None)
+
+    async def main() -> None:
+        time.after_func(0, later)
+        x.store(2)
+        await done.recv()
+
+    (one,) = found(main, backend)
+    assert _line_of(one.access.created) == "time.after_func(0, later)"

@@ -1,7 +1,8 @@
-"""Plain functions as goroutines: their blocking operations, and where they are."""
+"""Goroutines that are plain functions: their operations, and what they are at."""
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,12 @@ import anyio.lowlevel
 import gochan
 from gochan import RecvCase, SendCase, blocking_select, recv, send
 
+from .ledger import Ledger
 from .parked import Parked
 from .storm import Storm
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable
 
     from gochan import Goroutine
@@ -31,8 +34,7 @@ async def eventually(condition: Callable[[], object]) -> None:
 
 async def parked(*goroutines: Goroutine[Any]) -> None:
     """Let others run until these are parked."""
-    for goroutine in goroutines:
-        await eventually(lambda g=goroutine: g.state == "parked")
+    await eventually(lambda: all(g.state == "parked" for g in goroutines))
 
 
 class BlockingParked(Parked):
@@ -77,8 +79,27 @@ class BlockingParked(Parked):
             self.closed = True
 
 
+class _LockedLedger(Ledger):
+    """One for several threads: a counter is not atomic on every build."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+
+    def new(self) -> int:
+        with self._lock:
+            return super().new()
+
+
 class BlockingStorm(Storm):
     """:class:`Storm`, with workers that are plain functions."""
+
+    def __init__(self, rng: random.Random) -> None:
+        super().__init__(rng)
+        self.ledger = _LockedLedger()
+
+    def look(self) -> None:
+        """Nothing: a select that a thread has claimed may not be unlinked yet."""
 
     def blocking_operate(self, timeout: float | None = None) -> None:
         """One random operation. Counts itself as disturbed if it does not return."""

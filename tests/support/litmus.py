@@ -26,10 +26,12 @@ nothing: Go's programs sleep in its place.
 from __future__ import annotations
 
 import functools
+import importlib.util
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -37,7 +39,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 
 import gochan
-from gochan import Goroutine, Instrument, _instrument, race, testing
+from gochan import Goroutine, Instrument, _instrument, executors, race, testing
 from support.seeing import Clocks
 from support.threads import until
 
@@ -147,6 +149,8 @@ class World:
         self.y = Var("y", clocks)
         # who waits
         self.seen = _Parked()
+        # of a place that is an executor
+        self.executor: Any = None
         # goroutines that have begun and not ended, by any means
         self._lock = threading.Lock()
         self._alive = 0
@@ -172,9 +176,10 @@ class World:
         body = functools.partial(self._body, fn, args)
         if self.place == "thread":
             return _Thread(self, body)
-        if self.place in EXECUTORS:
-            return EXECUTORS[self.place](body)
-        return gochan.go(body)
+        if self.place not in EXECUTORS:
+            return gochan.go(body)
+        where: Any = _blocking(body) if EXECUTORS[self.place][1] else body
+        return gochan.go(where, on=self.executor)
 
     async def join(self, started: Any) -> None:
         """Wait for its end; as ``await g``, an edge."""
@@ -228,6 +233,9 @@ class World:
             body = functools.partial(self._main, main)
             if self.place == "bubble":
                 testing.bubble().run(body)
+            elif self.place in EXECUTORS:
+                with EXECUTORS[self.place][0]() as self.executor:
+                    gochan.run(body)
             else:
                 gochan.run(body, backend=backend)
 
@@ -292,15 +300,15 @@ def _blocking(body: Callable[[], Awaitable[Any]]) -> Callable[[], Any]:
     return plain
 
 
-def _on(name: str) -> Callable[[Any], Goroutine[Any]]:
-    executor = getattr(gochan, name)
-    return lambda body: gochan.go(_blocking(body), on=executor)
-
-
-# where else a goroutine may live, as far as that is there
-EXECUTORS: dict[str, Callable[[Any], Goroutine[Any]]] = {
-    f"on={name}": _on(name) for name in ("threads", "fibers") if hasattr(gochan, name)
+# Where else a goroutine may live: made for each litmus, and whether it blocks there.
+EXECUTORS: dict[str, tuple[Callable[[], AbstractContextManager[Any]], bool]] = {
+    "on=threads": (lambda: nullcontext(gochan.threads), True),
+    "on=threads(n)": (lambda: executors.threads(4), True),
+    "on=loops": (lambda: executors.loops(2), False),
+    "on=a futures executor": (lambda: ThreadPoolExecutor(8), True),
 }
+if importlib.util.find_spec("greenback") is not None:
+    EXECUTORS["on=fibers"] = (lambda: nullcontext(gochan.fibers), True)
 
 
 def places() -> list[str]:

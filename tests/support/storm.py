@@ -34,8 +34,8 @@ class Storm:
         self.ledger = Ledger()
         caps = rng.choices((0, 0, 0, 1, 2), k=rng.randint(1, 3))
         self.channels = [Chan[int](cap) for cap in caps]
-        self.operations = 0
-        self.disturbed = 0
+        self.operations: int = 0
+        self.disturbed: int = 0
         # closing ends most of a round, so only a few have it
         self.may_close = rng.random() < 0.1
 
@@ -98,6 +98,10 @@ class Storm:
                 ledger.got(channel.recv_nowait())
         except (gochan.WouldBlock, gochan.ChanClosed, gochan.SendOnClosed):
             pass
+        self.look()
+
+    def look(self) -> None:
+        """See that the channels' invariants hold, in the middle of everything."""
         for each in self.channels:
             each._check()
 

@@ -1,0 +1,222 @@
+"""Sends that need no answer: slots of a buffer that another process may fill.
+
+A send is done when its value is in the buffer. So the other side has to wait for an
+answer, unless it knows that there is room. A *loan* is that knowledge: the home sets
+slots of the buffer aside for one link, and as many sends by it return as soon as they
+are on their way. That is how a process streams into a buffered channel.
+
+It changes nothing that a program can tell. What is set aside is taken off the room
+that others see, so the buffer never holds more than ``cap``, and the k-th receive
+still comes before the (k + cap)-th send returns. Values that are on their way arrive
+even if their sender dies, since they are in the pipe before its send returns; and they
+arrive in order, before anything else that it does on the link. If anybody else finds
+no room, the loan is recalled: who parks gets the slots that were not used as soon as
+the other side has answered. Only who does not wait (``send_nowait``, a select with a
+default) may be told once that there is no room, though a slot is merely set aside. So
+loans are for larger buffers, for at most three quarters of the room that there is, and
+for links that have sent several values since somebody else wanted room.
+
+If a channel is closed while values are on their way, which is a race in the program,
+their sends have returned: the goroutine that sent them fails with SendOnClosed later,
+at its end at the latest.
+
+    home                                   the other side
+    LEND n      ->  n more sends need no answer
+                    SENT value      <-  one of them
+    RECALL      ->  no more
+                    RETURNED n      <-  so many were not used
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from .. import _edges, _instrument
+from .._core import BLOCKED
+from .._waiter import bar, unbar
+from ._protocol import LEND, RECALL
+
+if TYPE_CHECKING:
+    from .._chan import Chan
+    from .._waiter import Waiter
+    from ._link import Link
+
+__all__ = ("ROW", "forfeit", "lend", "returned", "sent")
+
+# So many values in a row are answered before slots are lent.
+ROW: Final = 2
+# No smaller buffer lends slots.
+_LEAST: Final = 8
+# So many slots at most: enough that the answers cost nothing.
+_MOST: Final = 64
+
+
+class _Loan:
+    """What is lent to one link."""
+
+    __slots__ = ("low", "number", "recalled", "slots")
+
+    def __init__(self, number: int) -> None:
+        # by what number the other side knows the channel
+        self.number = number
+        # how many sends are still to come, and at how many to lend again
+        self.slots = 0
+        self.low = 0
+        # until the other side has answered that
+        self.recalled = False
+
+
+class _Loans:
+    """What a channel has lent. Everything wants the channel's lock held.
+
+    Invariant: while a channel has loans, ``_limit`` is what its buffer may hold apart
+    from the slots that are lent, if there is a bound at all, and ``_room`` is -1, so
+    that who sends here comes by :meth:`recall`.
+    """
+
+    __slots__ = ("by_link", "channel")
+
+    def __init__(self, channel: Chan[Any]) -> None:
+        self.channel = channel
+        self.by_link: dict[Link, _Loan] = {}
+
+    def recall(self) -> None:
+        """Somebody here wants the slots."""
+        for link, loan in self.by_link.items():
+            if not loan.recalled:
+                loan.recalled = True
+                link.stream.post(RECALL, loan.number)
+
+    def shrink(self, link: Link, loan: _Loan, slots: int) -> None:
+        """So many of what was lent are the channel's again."""
+        channel = self.channel
+        loan.slots -= slots
+        if channel._limit != sys.maxsize:
+            channel._limit += slots
+        if loan.slots or loan.recalled:
+            return
+        del self.by_link[link]
+        if not self.by_link:
+            channel._loans = None
+            channel._room = -1 if channel._closed else channel._limit
+
+
+def _loans_of(channel: Chan[Any]) -> _Loans:
+    loans: _Loans | None = channel._loans
+    if loans is None:
+        channel._loans = loans = _Loans(channel)
+    return loans
+
+
+def lend(channel: Chan[Any], link: Link, number: int) -> None:
+    """Lend ``link`` some slots, if there is room for that. With the lock held."""
+    slots = min(_MOST, (channel._limit - len(channel._buf)) * 3 // 4)
+    if (
+        # so few are not worth a message, and others may count on them
+        slots < 1
+        or slots < channel._size // 16
+        or 0 < channel._size < _LEAST
+        or channel._senders.head is not None
+        or channel._closed
+        or channel._lossy is not None
+        # they are told of every slot, in order
+        or _instrument.active is not None
+    ):
+        return
+    loans = _loans_of(channel)
+    loan = loans.by_link.get(link)
+    if loan is None:
+        loans.by_link[link] = loan = _Loan(number)
+    elif loan.recalled:
+        return
+    loan.slots += slots
+    loan.low = loan.slots // 2
+    if channel._limit != sys.maxsize:
+        channel._limit -= slots
+    channel._room = -1
+    link.stream.post(LEND, number, slots)
+
+
+def sent(channel: Chan[Any], link: Link, number: int, value: Any) -> None:
+    """A value has come that was sent on a loan.
+
+    Raises:
+        SendOnClosed: the channel has been closed meanwhile.
+    """
+    woken: list[Waiter] = []
+    with channel._lock:
+        bar(channel._key)
+        loans = _loans_of(channel)
+        loan = loans.by_link[link]
+        # the usual case: nobody waits, and more is to come
+        if (
+            loan.slots > loan.low
+            and channel._receivers.head is None
+            and channel._senders.head is None
+            and not channel._closed
+            and _instrument.active is None
+        ):
+            loan.slots -= 1
+            if channel._limit != sys.maxsize:
+                channel._limit += 1
+            channel._buf.append(value)
+            unbar(channel._key)
+            return
+        loans.shrink(link, loan, 1)
+        peer = channel._try_send(value)
+        _admit(channel, woken)
+        if loan.slots <= loan.low:
+            lend(channel, link, number)
+        unbar(channel._key)
+    while peer is not None and not peer.settle():
+        # its loop has been closed: the next one
+        with channel._lock:
+            bar(channel._key)
+            peer = channel._try_send(value)
+            assert peer is not BLOCKED
+    for waiter in woken:
+        waiter.settle()
+
+
+def returned(channel: Chan[Any], link: Link, slots: int | None) -> None:
+    """Nothing will be sent on so many slots that ``link`` was lent, or on any."""
+    woken: list[Waiter] = []
+    with channel._lock:
+        bar(channel._key)
+        loans: _Loans | None = channel._loans
+        loan = None if loans is None else loans.by_link.get(link)
+        if loans is not None and loan is not None:
+            loan.recalled = False
+            loans.shrink(link, loan, loan.slots if slots is None else slots)
+            _admit(channel, woken)
+    for waiter in woken:
+        waiter.settle()
+
+
+def forfeit(channel: Chan[Any], link: Link) -> None:
+    """What was sent on one slot cannot be used."""
+    woken: list[Waiter] = []
+    with channel._lock:
+        bar(channel._key)
+        loans = _loans_of(channel)
+        loans.shrink(link, loans.by_link[link], 1)
+        _admit(channel, woken)
+    for waiter in woken:
+        waiter.settle()
+
+
+def _admit(channel: Chan[Any], woken: list[Waiter]) -> None:
+    """There may be more room: let waiting senders in. With the lock held."""
+    while channel._senders.head is not None and len(channel._buf) < channel._limit:
+        node = channel._senders.pop()
+        if node is None:
+            return
+        peer: Waiter = node.waiter or node  # type: ignore[assignment]
+        peer.ok = True
+        peer.case = node.case
+        if (seen := _instrument.active) is not None:
+            _edges.put(seen, channel, peer.party)
+            seen.goroutine_woken(peer.party)
+        channel._buf.append(node.value)
+        woken.append(peer)

@@ -1,0 +1,213 @@
+"""Where worker processes connect: a Unix socket that only we can reach.
+
+It is in a folder of its own with mode 0700, and whoever connects has to prove, by
+multiprocessing's HMAC challenge, that it knows a key that only went through the pool's
+own pipe. Nothing that it sends is unpickled before. Then it says which ticket it has.
+Anything else is refused and logged.
+
+The listener exists while somebody expects a connection or has one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import socket
+import struct
+import tempfile
+import threading
+import time
+from _thread import allocate_lock
+from multiprocessing.connection import (
+    AuthenticationError,  # type: ignore[attr-defined]  # it is imported there
+    Client,
+    Listener,
+    answer_challenge,  # type: ignore[attr-defined]  # typeshed does not know it
+    deliver_challenge,  # type: ignore[attr-defined]  # nor this one
+)
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ._wire import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ("Ticket", "connect", "expect", "forget")
+
+_log = logging.getLogger("gochan")
+
+# Seconds for a handshake: whoever connects and says nothing must not stay.
+_PATIENCE: Final = 10.0
+# ticket, process
+_HELLO: Final = struct.Struct("<16sQ")
+
+
+class Ticket(NamedTuple):
+    """What a worker needs to connect; it travels through the pool's own pipe."""
+
+    address: str
+    key: bytes
+    number: bytes
+    # the process that listens
+    home: int
+
+
+class _Listening:
+    """The socket, and the thread that accepts.
+
+    ``expected`` is guarded by the module's lock.
+    """
+
+    def __init__(self) -> None:
+        self.folder = tempfile.mkdtemp(prefix="gochan-")
+        self.address = os.path.join(self.folder, "link")
+        self.key = os.urandom(32)
+        # by ticket: what to do with the connection; None once it is there
+        self.expected: dict[bytes, Callable[[Stream, int], None] | None] = {}
+        try:
+            self.listener: Any = Listener(self.address, "AF_UNIX", backlog=64)
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+        self.over = False
+        self.thread = threading.Thread(
+            target=self._accept, name="gochan listener", daemon=True
+        )
+        self.thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection = self.listener.accept()
+            except OSError as error:
+                if self.over:
+                    return
+                # such as too many open files: those who connect wait meanwhile
+                _log.warning("cannot accept a connection: %s", error)
+                time.sleep(0.05)
+                continue
+            if self.over:
+                connection.close()
+                return
+            # What follows may take long, and then this is the link's reader.
+            threading.Thread(
+                target=self._admit, args=(connection,), name="gochan link", daemon=True
+            ).start()
+
+    def _admit(self, connection: Any) -> None:
+        try:
+            begin, stream, process = self._check(connection)
+        except Exception as error:  # whatever a stranger makes it raise
+            _log.warning("refused a connection to %s: %r", self.address, error)
+            return
+        finally:
+            connection.close()
+        begin(stream, process)
+
+    def _check(
+        self, connection: Any
+    ) -> tuple[Callable[[Stream, int], None], Stream, int]:
+        """The handshake.
+
+        Raises:
+            Exception: it is not one that we expect.
+        """
+        sock = socket.socket(fileno=os.dup(connection.fileno()))
+        try:
+            _limit(sock, _PATIENCE)
+            deliver_challenge(connection, self.key)
+            answer_challenge(connection, self.key)
+            number, process = _HELLO.unpack(connection.recv_bytes(_HELLO.size))
+            _limit(sock, 0)
+            with _lock:
+                begin = self.expected.get(number)
+                if begin is None:
+                    raise AuthenticationError("nobody expects it")
+                self.expected[number] = None
+            return begin, Stream(sock), process
+        except BaseException:
+            sock.close()
+            raise
+
+    def close(self) -> None:
+        self.over = True
+        try:
+            # a listener that is closed while it accepts goes on doing so
+            with socket.socket(socket.AF_UNIX) as wake:
+                wake.connect(self.address)
+        except OSError:
+            # its folder has been removed, say
+            pass
+        self.thread.join()
+        self.listener.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+_lock = allocate_lock()
+_listening: _Listening | None = None
+
+
+def _limit(sock: socket.socket, seconds: float) -> None:
+    """Have blocking reads fail after so many seconds; 0: never."""
+    whole = int(seconds)
+    limit = struct.pack("ll", whole, int((seconds - whole) * 1e6))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+
+
+def expect(begin: Callable[[Stream, int], None]) -> Ticket:
+    """A ticket for a worker that is to connect.
+
+    Args:
+        begin: called with the connection and the number of the process at its other
+            end, on a thread of its own, which ends when that returns.
+
+    Raises:
+        OSError: there can be no socket.
+    """
+    global _listening
+    with _lock:
+        if _listening is None:
+            _listening = _Listening()
+        number = os.urandom(16)
+        _listening.expected[number] = begin
+        return Ticket(_listening.address, _listening.key, number, os.getpid())
+
+
+def forget(ticket: Ticket) -> None:
+    """The ticket is not valid any more, and its connection, if any, has ended.
+
+    Blocks for a moment if it was the last one.
+    """
+    global _listening
+    with _lock:
+        listening = _listening
+        if listening is None or listening.address != ticket.address:
+            return
+        listening.expected.pop(ticket.number, None)
+        if listening.expected:
+            return
+        _listening = None
+    listening.close()
+
+
+def _forked() -> None:
+    # the parent's go on with the parent
+    global _lock, _listening
+    _lock = allocate_lock()
+    _listening = None
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
+def connect(ticket: Ticket) -> Stream:
+    """In a worker: the connection that a ticket is for.
+
+    Raises:
+        OSError: there is nobody any more.
+        AuthenticationError: it is not who we take it for.
+    """
+    with Client(ticket.address, "AF_UNIX", authkey=ticket.key) as connection:
+        connection.send_bytes(_HELLO.pack(ticket.number, os.getpid()))
+        return Stream(socket.socket(fileno=os.dup(connection.fileno())))
