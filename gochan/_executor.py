@@ -18,7 +18,7 @@ from ._backends import backend, uninterrupted
 from ._errors import Cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Hashable
     from concurrent.futures import Executor as FuturesExecutor
     from typing import Literal, TypeAlias
 
@@ -75,6 +75,14 @@ class Away(ABC):
     @abstractmethod
     def state(self) -> Literal["runnable", "running", "parked"]:
         """What the function does; advisory. Asked until the goroutine has ended."""
+
+    @property
+    def asleep(self) -> Hashable:
+        """What the function sleeps on, if only a peer in gochan can wake it; or None.
+
+        A new one for each time it falls asleep.
+        """
+        return None
 
     @abstractmethod
     def begin(self) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Hashable
     from threading import Lock
 
-    from . import AsyncWaiter
+    from . import AsyncWaiter, Clock
 
 __all__ = (
     "Seat",
@@ -32,6 +32,7 @@ __all__ = (
     "firm_waiter",
     "is_cancelled",
     "loop_runs",
+    "on_sleep",
     "shielded",
     "waiter",
 )
@@ -163,6 +164,14 @@ class Seat:
         if parked is not None:
             parked.cancel()
 
+    @property
+    def asleep(self) -> Hashable:
+        """What its thread sleeps on for ever, unless a peer wakes it; None if not."""
+        waiter = self.waiter
+        if waiter is None or not waiter.for_ever or waiter.claimed():
+            return None
+        return waiter
+
     def due(self) -> bool:
         """Whether a blocking call has to raise."""
         return self.cancelled is not None and not self.shields
@@ -189,12 +198,14 @@ cancelled: set[int] = set()
 class _SeatWaiter(Waiter):
     """One wait of a thread that runs a goroutine."""
 
-    __slots__ = ("cancelled", "seat")
+    __slots__ = ("cancelled", "for_ever", "seat")
 
     def __init__(self, value: Any, seat: Seat) -> None:
         super().__init__(value)
         self.seat = seat
         self.cancelled = False
+        # whether its thread sleeps without a timeout
+        self.for_ever = False
 
     def park_thread(self, timeout: float | None) -> bool:
         """As that of any thread.
@@ -203,6 +214,11 @@ class _SeatWaiter(Waiter):
             Cancelled: the goroutine has been cancelled, and the waiter withdrawn.
         """
         seat = self.seat
+        if timeout:
+            home = _backends.find_home()
+            if home is not None and home.stands_still:
+                return self._park_until(home, timeout)
+        self.for_ever = timeout is None
         seat.parks()
         try:
             with seat.lock:
@@ -210,6 +226,8 @@ class _SeatWaiter(Waiter):
                 due = seat.due()
             if due:
                 self.cancel()
+            for told in on_sleep:
+                told()
             woken = super().park_thread(timeout)
         finally:
             seat.waiter = None
@@ -218,11 +236,32 @@ class _SeatWaiter(Waiter):
             raise seat.cancellation()
         return woken
 
+    def _park_until(self, clock: Clock, seconds: float) -> bool:
+        """Sleep with a timeout in the time of ``clock``, which is not real."""
+        late = False
+
+        def wake() -> None:
+            nonlocal late
+            if self.withdraw():
+                late = True
+                self.wake()
+
+        alarm = clock.call_at(clock.now() + seconds, wake)
+        try:
+            self.park_thread(None)
+        finally:
+            alarm.cancel()
+        return not late
+
     def cancel(self) -> None:
         """Withdraw it, if no peer was faster, and wake the thread."""
         if self.withdraw():
             self.cancelled = True
             self.wake()
+
+
+# Who wants to know when a goroutine on a thread falls asleep: called on that thread.
+on_sleep: list[Callable[[], object]] = []
 
 
 def ear() -> Ear | None:
