@@ -778,8 +778,9 @@ def test_a_plain_run_is_left_as_it_was(backend: dict[str, Any]) -> None:
         with anyio.move_on_after(0.001):
             await time.sleep(inf)
 
+    before = threading.enumerate()
     anyio.run(plain, **backend)
-    assert not [t for t in threading.enumerate() if t.name.startswith("gochan posts")]
+    assert threading.enumerate() == before
 
 
 def test_two_runs_one_after_the_other(backend: dict[str, Any]) -> None:
