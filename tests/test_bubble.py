@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
+import sys
 import threading
 import time as real_time
 from typing import TYPE_CHECKING, Any
@@ -481,15 +483,43 @@ def test_a_goroutine_that_fails_when_main_has_returned(bubble: testing.Bubble) -
     assert caught.group_contains(ZeroDivisionError)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_who_cannot_be_cancelled_does_not_hang_the_test(
-    bubble: testing.Bubble,
-) -> None:
+def test_a_shield_does_not_hang_the_test(bubble: testing.Bubble) -> None:
     async def main() -> None:
         with anyio.CancelScope(shield=True):
             await Chan[None](name="stuck").recv()
 
     assert "stuck" in deadlock(bubble, main).report
+
+
+def test_who_cannot_be_cancelled_does_not_hang_it() -> None:
+    """A wait for a condition has the lock again before it raises, or never raises.
+
+    On asyncio anyio then repeats the cancellation for ever, and the loop is never idle.
+    """
+    pytest.importorskip("trio")
+    program = """
+from gochan import DeadlockError, go, sync, testing
+async def main():
+    cond = sync.Cond(sync.Mutex())
+    async def wait():
+        await cond.locker.lock()
+        await cond.wait()
+    waiting = go(wait)
+    await testing.wait()
+    # and nobody unlocks it
+    await cond.locker.lock()
+    waiting.cancel()
+    await waiting
+try:
+    testing.bubble(backend="trio").run(main)
+except DeadlockError as error:
+    print(error)
+"""
+    command = [sys.executable, "-W", "ignore", "-c", program]
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=30
+    )
+    assert done.stdout == "deadlock: all goroutines in bubble are blocked\n"
 
 
 def test_wait_may_be_cancelled(bubble: testing.Bubble) -> None:

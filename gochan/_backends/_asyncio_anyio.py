@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from . import Ear
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
     import anyio
@@ -24,6 +25,7 @@ __all__ = (
     "graft",
     "idle_worker",
     "is_task_group",
+    "scopes_of",
     "task_states",
     "under_cancelled_scope",
 )
@@ -77,6 +79,15 @@ def idle_worker(thread: int, last: FrameType) -> bool:
         frame = frame.f_back
     workers = private._threadpool_idle_workers.get(())
     return any(worker.ident == thread for worker in list(workers))
+
+
+def scopes_of(task: Task) -> Iterator[anyio.CancelScope]:
+    """The scopes that the task is in, innermost first."""
+    state = task_states().get(task)
+    scope = state and state.cancel_scope
+    while scope is not None:
+        yield scope
+        scope = scope._parent_scope
 
 
 def under_cancelled_scope(task: Task) -> bool:

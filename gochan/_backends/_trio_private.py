@@ -22,9 +22,9 @@ from trio._core._run import GLOBAL_RUN_CONTEXT, CancelStatus, Task
 from . import Ear
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
 
-__all__ = ("current", "ear_of", "graft", "spawn")
+__all__ = ("current", "ear_of", "graft", "scopes_of", "spawn")
 
 # ``runner`` and ``task`` are what runs in this thread; missing where nothing does
 current: Any = GLOBAL_RUN_CONTEXT
@@ -85,6 +85,15 @@ def graft(task: Task, nursery: trio.Nursery) -> trio.CancelScope:
             outermost = outermost.parent
         outermost.parent = status
     return made
+
+
+def scopes_of(task: Task) -> Iterator[trio.CancelScope]:
+    """The scopes that the task is in, innermost first."""
+    inner: Any = task
+    status = inner._cancel_status
+    while status is not None:
+        yield status._scope
+        status = status.parent
 
 
 class _Ear(Ear):

@@ -10,7 +10,7 @@ clock stands still; what is due at the same time comes in the order in which it 
 from __future__ import annotations
 
 import functools
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, TypeVarTuple, final
 
@@ -72,7 +72,9 @@ class Bubble:
         self._main_ended = False
         self._waiting: Waiter | None = None
         self._error: DeadlockError | None = None
-        # somebody cannot be cancelled
+        # lets those be cancelled who are shielded; whether there were any
+        self._unshield: Callable[[], bool]
+        # somebody cannot be cancelled all the same, and the loop was broken off
         self._stuck = False
 
     def run(self, main: Callable[[*Ts], Coroutine[Any, Any, R]], /, *args: *Ts) -> R:
@@ -95,16 +97,25 @@ class Bubble:
         if self._backend == "asyncio":
             from ._loop import VirtualLoop
 
-            options = {"loop_factory": lambda: VirtualLoop(self._idle)}
+            def make_loop() -> VirtualLoop:
+                loop = VirtualLoop(self._idle)
+                self._unshield = loop.unshield
+                return loop
+
+            options = {"loop_factory": make_loop}
         else:
-            from ._trio_clock import VirtualClock
+            from ._trio_clock import VirtualClock, unshield
 
             options = {"clock": VirtualClock(self._idle)}
+            self._unshield = unshield
         instruments = self._instruments
         if _instrument.active is not None or instruments:
             instruments = (*instruments, _Exits(self))
         try:
-            return run(
+            # in a context of its own: a run that is broken off leaves things in it
+            begin: Callable[..., R] = run
+            return copy_context().run(
+                begin,
                 self._main,
                 coroutine,
                 backend=self._backend,
@@ -223,7 +234,9 @@ class Bubble:
         if following is not None:
             return following
         if self._error is not None:
-            # they have been cancelled, and do not end
+            # they have been cancelled, and wait where they cannot be
+            if self._unshield():
+                return None
             self._stuck = True
             raise self._error
         self._fail(within, _ALL_BLOCKED)

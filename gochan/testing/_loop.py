@@ -13,6 +13,7 @@ import selectors
 from math import inf, ulp
 from typing import TYPE_CHECKING, Any
 
+from .._backends._asyncio_anyio import scopes_of
 from ._outside import awaits_outside
 
 if TYPE_CHECKING:
@@ -101,6 +102,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             # what is due at this very moment is due, and nothing else
             private._clock_resolution = ulp(self.now)
         return True
+
+    def unshield(self) -> bool:
+        """Take the shields from all tasks. Whether there were any."""
+        found = False
+        for task in asyncio.all_tasks(self):
+            for scope in scopes_of(task):
+                if scope.shield:
+                    scope.shield = False
+                    found = True
+        return found
 
     def waits_outside(self) -> bool:
         """Whether what comes next may come from outside of the loop."""

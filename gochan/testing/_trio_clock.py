@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import trio
 from trio.abc import Clock
 
-from .._backends._trio_private import current
+from .._backends._trio_private import current, scopes_of
 from ._outside import awaits_outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ("VirtualClock",)
+__all__ = ("VirtualClock", "unshield")
 
 
 class VirtualClock(Clock):
@@ -49,6 +49,17 @@ class VirtualClock(Clock):
         return 0
 
 
+def unshield() -> bool:
+    """Take the shields from all tasks. Whether there were any."""
+    found = False
+    for task in _tasks():
+        for scope in scopes_of(task):
+            if scope.shield:
+                scope.shield = False
+                found = True
+    return found
+
+
 def _waits_outside() -> bool:
     # trio.testing.wait_all_tasks_blocked: those are woken if trio is about to sleep
     if current.runner.waiting_for_idle:
@@ -68,10 +79,14 @@ def _waits_outside() -> bool:
 
 
 def _coroutines() -> Iterator[Any]:
+    return (task.coro for task in _tasks())
+
+
+def _tasks() -> Iterator[trio.lowlevel.Task]:
     root = trio.lowlevel.current_root_task()
     left = [] if root is None else [root]
     while left:
         task = left.pop()
-        yield task.coro
+        yield task
         for nursery in task.child_nurseries:
             left.extend(nursery.child_tasks)
