@@ -11,13 +11,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 SHELL := bash
 
-.PHONY: help demo test quick lint types docs bench bench-quick clean
+.PHONY: help demo test quick lint types docs docs-serve bench bench-quick clean
 
 help:
 	@echo "make demo    digest this Python's standard library with goroutines"
 	@echo "make test    everything that has to pass on one Python"
 	@echo "make quick   the same without coverage and without the slow tests"
-	@echo "make docs    build the documentation into site/"
+	@echo "make docs    build the documentation into site/; make docs-serve to look at it"
 	@echo "make bench-quick  measure what the floors name (CHECK=1: and compare)"
 	@echo "make bench        measure everything, write the tables and the plot"
 	@echo "make clean   remove what the others have made"
@@ -60,8 +60,20 @@ types: $(VENV)/dev.stamp
 	@echo "== pyright --verifytypes"
 	@pyright --verifytypes gochan --ignoreexternal
 
-docs: $(VENV)/docs.stamp
+docs: $(VENV)/docs.stamp docs/assets/mermaid.min.js
+	python docs/generate.py --check
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
+
+docs-serve: $(VENV)/docs.stamp docs/assets/mermaid.min.js
+	NO_MKDOCS_2_WARNING=1 mkdocs serve --dev-addr 127.0.0.1:8000
+
+# Diagrams are drawn in the browser, by this; otherwise the theme would load it from
+# elsewhere.
+docs/assets/mermaid.min.js:
+	@command -v npm > /dev/null || { echo "make docs needs npm, for mermaid" >&2; exit 1; }
+	folder=$$(mktemp -d) && cd $$folder && npm pack --silent mermaid@11 && \
+	    tar xzf mermaid-*.tgz package/dist/mermaid.min.js && \
+	    cp package/dist/mermaid.min.js $(CURDIR)/$@ && rm -rf $$folder
 
 bench: $(VENV)/bench.stamp
 	python -m benchmarks --json $(VENV)/bench.json --markdown --plot $(if $(CHECK),--check)

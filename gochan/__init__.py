@@ -43,6 +43,7 @@ from ._chan import Chan
 from ._core import ChanStats
 from ._ends import RecvChan, SendChan
 from ._errors import (
+    BrokenWorkerProcess,
     Cancelled,
     ChanClosed,
     CloseOfClosed,
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from . import time as time
 
 __all__ = (
+    "BrokenWorkerProcess",
     "Cancelled",
     "Case",
     "Chan",

@@ -102,7 +102,7 @@ class RecvCase(Case, Generic[T_co]):
         self._target = target = _target(channel, RecvChan, "recv(ch)")
         if target is not None and target._elsewhere is not None:
             # not one of KINDS
-            self.__class__ = _RecvElsewhere
+            self.__class__ = _RecvElsewhere  # pyright: ignore[reportAttributeAccessIssue]
         self._channel = channel
         self._sends = False
         self._value = _NOT_CHOSEN
@@ -156,7 +156,7 @@ class SendCase(Case, Generic[T]):
         self._target = target = _target(channel, SendChan, "send(ch, value)")
         if target is not None and target._elsewhere is not None:
             # not one of KINDS
-            self.__class__ = _SendElsewhere
+            self.__class__ = _SendElsewhere  # pyright: ignore[reportAttributeAccessIssue]
         self._channel = channel
         self._sends = True
         self._value = value
@@ -240,25 +240,37 @@ def close_coroutine(thing: Any) -> bool:
 
 
 def elsewhere(table: Sequence[Case]) -> Any:
-    """Who does a select of these cases, if their channels are not in this process.
+    """Who does a select of these cases, if they are not all of this process.
 
     Raises:
-        ValueError: they are not all in the same one.
+        ValueError: they are of more than one other process.
     """
-    # without those that are ready nowhere
-    known = [(case, case._target) for case in table if case._target is not None]
-    if not known:
-        return None
-    first, other = known[0][0], known[0][1]._elsewhere
-    for case, target in known:
-        if target._elsewhere is not other:
-            what = "a select is done in one process"
+    far: Case | None = None
+    here = False
+    for case in table:
+        target = case._target
+        if target is None:
+            # ready nowhere
+            continue
+        if target._elsewhere is None:
+            here = True
+        elif far is None:
+            far = case
+        elif target._elsewhere is not _elsewhere(far):
             raise ValueError(
-                f"{what}, and {first!r} and {case!r} are in two: receive from them in "
-                "goroutines of their own, which send to one channel here, and receive "
-                "from that"
+                f"select waits for channels of one other process, not two: {far!r} "  # noqa: S608  # no SQL
+                f"and {case!r}; have goroutines receive from them and send to one "
+                "channel here"
             )
-    return other
+    if far is None:
+        return None
+    other = _elsewhere(far)
+    return other.mixed if here else other
+
+
+def _elsewhere(case: Case) -> Any:
+    assert case._target is not None
+    return case._target._elsewhere
 
 
 def as_case(thing: object) -> Case:

@@ -5,18 +5,19 @@ run is about to sleep with no timer set and no I/O waited for, and whatever else
 wake it is seen to be asleep as well:
 1. every task of the loop, a goroutine or not, is parked by gochan, or waits for the
    end of others that are;
-2. every other thread of the process is parked by gochan with no timeout, or belongs to
-   a pool and has nothing to do; and there are no threads that Python does not know;
+2. every other thread of the process is parked by gochan with no timeout, or runs a
+   loop that sleeps in the same way, or belongs to a pool and has nothing to do; and
+   there are no threads that Python does not know;
 3. no handler of a signal is set that could do more than end the program.
 
 A goroutine that is parked by gochan can only be woken by a party that runs. If no party
 runs, and nothing from outside makes one run, then none ever will.
 
-The threads are looked at twice. Whoever sleeps on the very same waiter both times has
-slept all the time in between, and all of them together at that moment: no thread can
-have woken another one and have gone to sleep since. What one has asked of the loop
-before would be due now, so that is looked at last. Garbage is collected in between, in
-case a finalizer is what others wait for.
+The threads are looked at twice. Whoever sleeps on the very same waiter both times, or
+in the very same call, has slept all the time in between, and all of them together at
+that moment: no thread can have woken another one and have gone to sleep since. What one
+has asked of a loop before would be due now, so that is looked at last. Garbage is
+collected in between, in case a finalizer is what others wait for.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ from ._parked import FOREIGN, for_ever, is_idle, waiter_of_thread
 from ._waiter import Waiter
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from ._backends import Sleep
     from ._scope import Scope
 
 __all__ = ("Watch",)
@@ -108,34 +112,41 @@ class Watch:
         return self.nap
 
     def _tasks_asleep(self) -> bool:
-        # the same as last time, as a rule: no need to look at all of them
-        if self.lively is not None and self._awaits_others(self.lively):
+        # the same one is awake as last time, as a rule: no need to look at all of them
+        if (
+            self.lively is not None
+            and self.backend.blocked_on(self.lively) is not None
+            and self._joined(self.lively, self.sleep) is None
+        ):
             return False
-        self.lively = None
-        tasks = self.sleep.tasks()
+        self.lively = self._awake_in(self.sleep)
+        return self.lively is None
+
+    def _awake_in(self, sleep: Sleep) -> Any:
+        """A task of the loop that may go on; None if there is none."""
+        tasks = sleep.tasks()
         for task in tasks:
-            blocked = self.backend.blocked_on(task)
-            if blocked is None:
-                return False
-            if isinstance(blocked, Waiter):
-                continue
-            if self._awaits_others(task):
-                self.lively = task
-                return False
-            if not all(joined in tasks for joined in self.sleep.joins(task) or ()):
-                return False
-        return True
+            joined = self._joined(task, sleep)
+            if joined is None or not all(other in tasks for other in joined):
+                return task
+        return None
 
-    def _awaits_others(self, task: Any) -> bool:
-        """Whether something outside of gochan may wake it."""
+    def _joined(self, task: Any, sleep: Sleep) -> Collection[Any] | None:
+        """The tasks for whose end it waits; none if gochan has parked it.
+
+        None if it can run, or something outside of gochan may wake it.
+        """
         blocked = self.backend.blocked_on(task)
-        if blocked is None or isinstance(blocked, Waiter):
-            return False
-        return self.sleep.joins(task) is None
+        if isinstance(blocked, Waiter):
+            return ()
+        return None if blocked is None else sleep.joins(task)
 
-    def _threads(self) -> dict[int, Waiter | None] | None:
-        """On what each other thread sleeps. None if one may go on."""
-        threads: dict[int, Waiter | None] = {}
+    def _threads(self) -> dict[int, object] | None:
+        """How each other thread sleeps: the same twice if it has not woken between.
+
+        None if one may go on.
+        """
+        threads: dict[int, object] = {}
         frames = sys._current_frames()
         # those that Python does not know may call it at any time
         if _threads_of_process() != len(frames):
@@ -144,11 +155,16 @@ class Watch:
             if thread == get_ident():
                 continue
             waiter = waiter_of_thread(last)
+            other = None if waiter is not None else self.sleep.other(last)
             if waiter is not None and for_ever(last):
                 threads[thread] = waiter
+            elif other is not None and other.quiet() and self._awake_in(other) is None:
+                # the call in which it sleeps
+                threads[thread] = last
             elif is_idle(last) or self.sleep.idle(thread, last):
-                threads[thread] = None
-            else:
+                # for how often it has slept
+                threads[thread] = _switches(thread)
+            if threads.get(thread) is None:
                 return None
         return threads
 
@@ -202,6 +218,16 @@ def _threads_of_process() -> int | None:
     """How many there are, or None if the system does not tell."""
     try:
         return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return None
+
+
+def _switches(thread: int) -> str | None:
+    """How often a thread has gone to sleep, in the system's words."""
+    natives = {known.ident: known.native_id for known in threading.enumerate()}
+    try:
+        with open(f"/proc/self/task/{natives.get(thread)}/status") as status:
+            return "".join(line for line in status if "ctxt_switches" in line) or None
     except OSError:
         return None
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from anyio import BrokenWorkerProcess as BrokenWorkerProcess
 from anyio import WouldBlock as WouldBlock
 
 if TYPE_CHECKING:
     from typing import Self
 
 __all__ = (
+    "BrokenWorkerProcess",
     "Cancelled",
     "ChanClosed",
     "CloseOfClosed",

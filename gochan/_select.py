@@ -103,9 +103,6 @@ def _at_once(cases: tuple[Any, ...], biased: bool, drawn: int) -> Any:
                     or channel._loans is not None
                 ):
                     ready.append(index)
-                elif channel._loans is not None:
-                    # there may be room that nobody uses
-                    return None
             elif channel._buf or channel._senders.head is not None or channel._closed:
                 ready.append(index)
         if not ready:
@@ -336,7 +333,7 @@ async def select(*cases: Selectable[Case] | None, biased: bool = False) -> Case:
     Raises:
         SendOnClosed: a send on a closed channel was chosen.
         TypeError: an argument cannot be selected on.
-        ValueError: the channels are in more than one process.
+        ValueError: the channels are in more than one other process.
     """
     drawn = -1
     left = budget.left
@@ -388,8 +385,8 @@ async def select(*cases: Selectable[Case] | None, biased: bool = False) -> Case:
                 if type(done) in KINDS:
                     return done  # type: ignore[no-any-return]
                 await done.park()
-                case = cases[done.case]
-                return _finish(case, done.case, done.value, done.ok)
+                parked: Case = cases[done.case]  # pyright: ignore[reportUnknownVariableType]
+                return _finish(parked, done.case, done.value, done.ok)  # pyright: ignore[reportUnknownArgumentType]
     elif _backends.must_yield():
         await _backends.async_yield()
     table = _table(cases)
@@ -401,7 +398,7 @@ async def select(*cases: Selectable[Case] | None, biased: bool = False) -> Case:
     if (chosen := _enlist(table, biased, waiter)) is not None:
         return chosen
     await waiter.park()
-    return _finish(table[waiter.case], waiter.case, waiter.value, waiter.ok)
+    return _finish(table[waiter.case], waiter.case, waiter.value, waiter.ok)  # pyright: ignore[reportUnknownArgumentType]
 
 
 @overload
@@ -450,7 +447,7 @@ def select_nowait(*cases: Selectable[Case] | None, biased: bool = False) -> Case
     Raises:
         SendOnClosed: a send on a closed channel was chosen.
         TypeError: an argument cannot be selected on.
-        ValueError: the channels are in more than one process.
+        ValueError: the channels are in more than one other process.
     """
     table = _table(cases)
     if (other := elsewhere(table)) is not None:
@@ -524,7 +521,7 @@ def blocking_select(
         TimeoutError: no case was ready in time; nothing has changed.
         TypeError: an argument cannot be selected on.
         ValueError: ``timeout`` is negative, or the channels are in more than one
-            process.
+            other process.
         RuntimeError: this thread runs an event loop: write ``await select(...)``.
     """
     _thread.check_call("blocking_select(...)", "await select(...)", timeout)

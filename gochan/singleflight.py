@@ -14,7 +14,7 @@ comes out of ``do_chan`` as a result.
 from __future__ import annotations
 
 import sys
-from _thread import allocate_lock
+from _thread import RLock
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -136,7 +136,8 @@ class Group:
     __slots__ = ("__weakref__", "_flights", "_guard")
 
     def __init__(self) -> None:
-        self._guard = allocate_lock()
+        # re-entrant: a dict calls __eq__ and __hash__ of its keys
+        self._guard = RLock()
         self._flights: dict[Hashable, _Flight] = {}
 
     @overload

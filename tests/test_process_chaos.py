@@ -10,6 +10,7 @@ import os
 import random
 import signal
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 KILLS = 25
 PROCESSES = 3
+
+
+def _begun(g: Any) -> bool:
+    return bool(g.state != "runnable")
 
 
 class Chaos:
@@ -45,10 +50,10 @@ class Chaos:
     async def main(self) -> None:
         pool = gochan.executors.processes(PROCESSES, "forkserver")
         async with scope():
-            for number in range(PROCESSES):
-                go(self.keep_running, pool, f"p{number}")
-            for number in range(2):
-                go(self.here, f"h{number}")
+            for party in range(PROCESSES):  # pyright: ignore[reportUnusedVariable]
+                go(self.keep_running, pool, f"p{party}")
+            for party in range(2):  # pyright: ignore[reportUnusedVariable]
+                go(self.here, f"h{party}")
             go(self.kill_at_random)
 
     async def keep_running(self, pool: Any, name: str) -> None:
@@ -68,7 +73,7 @@ class Chaos:
                         self.log,
                         on=pool,
                     )
-                    await eventually(lambda g=g: g.state != "runnable")
+                    await eventually(partial(_begun, g))
                     away: Any = g.away
                     if away is not None and away.link is not None:
                         self.links[party] = away.link
@@ -83,10 +88,7 @@ class Chaos:
     async def kill_at_random(self) -> None:
         for _ in range(KILLS):
             before = self.transfers()
-            patience = self.rng.randrange(200)
-            await eventually(
-                lambda n=before + patience: self.links and self.transfers() >= n
-            )
+            await eventually(partial(self.reached, before + self.rng.randrange(200)))
             party = self.rng.choice(list(self.links))
             self.killed.add(party)
             pid = int(self.links.pop(party).peer.removeprefix("process "))
@@ -94,6 +96,9 @@ class Chaos:
             for channel in self.channels:
                 channel._check()
         self.stop.close()
+
+    def reached(self, transfers: int) -> bool:
+        return bool(self.links) and self.transfers() >= transfers
 
     def transfers(self) -> int:
         try:
@@ -119,7 +124,7 @@ class Chaos:
                 if chosen is cases[0]:
                     return
                 what = "sent" if isinstance(chosen, SendCase) else "got"
-                log.write(f"{what} {party} {chosen.value}\n")
+                log.write(f"{what} {party} {chosen.value}\n")  # pyright: ignore[reportUnknownMemberType]
 
     def check(self) -> Counter[str]:
         sending: set[str] = set()
@@ -176,7 +181,7 @@ def test_every_value_is_accounted_for(
     def note_delivery(
         self: Any, kind: int, request: int, value: Any, *undo: Any
     ) -> None:
-        content = value[2] if isinstance(value, tuple) else value
+        content: Any = value[2] if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownVariableType]
         delivered[id(self), request] = content
         deliver(self, kind, request, value, *undo)
 

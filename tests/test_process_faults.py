@@ -6,7 +6,6 @@ import functools
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +20,7 @@ from support.idle import settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 go_: Any = go
 
@@ -248,6 +248,7 @@ async def test_killed_while_it_streams(pool: Any) -> None:
     ],
 )
 async def test_other_ways_to_end(pool: Any, fn: Any, args: Any, text: str) -> None:
+    other: Any = None
     with pytest.raises(ExceptionGroup) as caught:
         async with scope():
             other = go(Chan[int]().recv)
@@ -340,7 +341,7 @@ async def test_a_full_pipe_does_not_block_the_loop(pool: Any) -> None:
     ch, other, started = Chan[Any](), Chan[int](), Chan[int](1)
     large = bytes(4_000_000)
     async with scope():
-        g = go(there.receive_at_once, started, ch, 3, on=pool)
+        g = go(there.receive_at_once, started, ch, 3, on=pool)  # pyright: ignore[reportUnknownVariableType]
         pid = await started.recv()
         await eventually(lambda: ch.stats().waiting_receivers == 3)
         await stop(pid)
@@ -400,7 +401,8 @@ async def test_the_home_of_a_channel_dies(pool: Any) -> None:
         ch = await go(there.keep_channel, 0, on=pool)
         waiting = go(_error, ch.recv)
         await settle()
-        pid = int(ch._link.peer.removeprefix("process "))
+        handle: Any = ch
+        pid = int(handle._link.peer.removeprefix("process "))
         os.kill(pid, signal.SIGKILL)
         assert isinstance(await waiting, BrokenWorkerProcess)
         for operation in (ch.recv, functools.partial(ch.send, 1)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import importlib.util
 import multiprocessing
 import os
@@ -42,14 +43,15 @@ class Wrapped(Executor):
 def make(kind: str) -> Executor:
     match kind:
         case "loky":
-            import loky
-
+            # without types
+            loky: Any = importlib.import_module("loky")
             executor: Executor = loky.ProcessPoolExecutor(2)
             return executor
         case "interpreters":
-            from concurrent.futures import InterpreterPoolExecutor  # new in 3.14
-
-            return InterpreterPoolExecutor(2)
+            # new in 3.14
+            futures: Any = concurrent.futures
+            interpreters: Executor = futures.InterpreterPoolExecutor(2)
+            return interpreters
         case "unknown":
             return Wrapped(make("spawn"))
         case _:
@@ -166,17 +168,17 @@ async def test_a_process_dies() -> None:
 
 async def test_a_value_comes_back_from_there() -> None:
     ch = Chan[int](1)
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor:
-        with pytest.raises(ExceptionGroup):
-            async with scope():
-                started = Chan[int](1)
-                go_(there.then, started, there.receive, ch, 1, on=executor)
-                pid = await started.recv()
-                await eventually(lambda: ch.stats().waiting_receivers)
-                await stop(pid)
-                await ch.send(1)
-                os.kill(pid, signal.SIGKILL)
-                await Chan[None]().recv()
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn) as executor, pytest.raises(ExceptionGroup):
+        async with scope():
+            started = Chan[int](1)
+            go_(there.then, started, there.receive, ch, 1, on=executor)
+            pid = await started.recv()
+            await eventually(lambda: ch.stats().waiting_receivers)
+            await stop(pid)
+            await ch.send(1)
+            os.kill(pid, signal.SIGKILL)
+            await Chan[None]().recv()
     assert ch.recv_nowait() == 1
 
 

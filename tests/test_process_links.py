@@ -194,10 +194,10 @@ async def _link(pool: Any) -> tuple[int, Any]:
     started, ch = Chan[int](), Chan[int]()
     g = go(there.wait_after, started, ch, on=pool)
     pid = await started.recv()
-    link = g.away.link  # type: ignore[union-attr]
+    link: Any = g.away.link  # type: ignore[union-attr]
     await ch.send(1)
     await g
-    return pid, link
+    return pid, link  # pyright: ignore[reportUnknownVariableType]
 
 
 async def _there(pool: Any, pid: int, fn: Any, *args: Any) -> Any:
@@ -211,18 +211,18 @@ async def _there(pool: Any, pid: int, fn: Any, *args: Any) -> Any:
 
 async def test_a_channel_that_is_not_used_here_is_kept_for_others(pool: Any) -> None:
     async with scope():
-        made = await go(there.make_channel, 1, on=pool)
+        made: Any = await go(there.make_channel, 1, on=pool)  # pyright: ignore[reportUnknownVariableType]
         gc.collect()
-        assert await made.recv() == 0
+        assert await made.recv() == 0  # pyright: ignore[reportUnknownMemberType]
         # the process has let go of it, but for us
-        peer = made._link
-        number = made._number
-        assert number in peer.handles
+        peer = made._link  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
+        number = made._number  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
+        assert number in peer.handles  # pyright: ignore[reportUnknownMemberType]
         del made
         gc.collect()
         await go(there.pid, on=pool)
         await go(there.pid, on=pool)
-        await eventually(lambda: number not in peer.handles or peer.dropped)
+        await eventually(lambda: number not in peer.handles or peer.dropped)  # pyright: ignore[reportUnknownLambdaType,reportUnknownMemberType]
 
 
 async def test_a_method_that_may_not_be_called(pool: Any) -> None:
@@ -317,10 +317,11 @@ def _sent(ch: Chan[int], number: int) -> bool:
 
 async def test_closed_while_values_are_on_their_way(pool: Any) -> None:
     ch = Chan[int](64)
+    received: list[int] = []
     with pytest.raises(ExceptionGroup) as caught:
         async with scope():
             go(there.send_forever, ch, on=pool)
-            received = [await ch.recv() for _ in range(500)]
+            received += [await ch.recv() for _ in range(500)]
             ch.close()
             received += [value async for value in ch]
     (error,) = caught.value.exceptions
@@ -362,7 +363,7 @@ async def test_large_values_ask(pool: Any) -> None:
 
 
 async def test_what_waits_there_is_not_what_was_sent_here(pool: Any) -> None:
-    """Who receives while values are lent, and who waits to send, are served in order."""
+    """Who receives while values are lent, and who waits to send: in order."""
     ch = Chan[int](8)
     async with scope():
         g = go(there.send_all, ch, [*range(100)], on=pool)

@@ -66,7 +66,7 @@ async def error_of(fn: Any, *args: Any, on: Any) -> Any:
 
 async def test_plain_and_async_functions(pool: Any) -> None:
     async with scope():
-        plain, coroutine = go(there.pid, on=pool), go(there.apid, on=pool)
+        plain, coroutine = go(there.pid, on=pool), go(there.apid, on=pool)  # pyright: ignore[reportUnknownVariableType]
         assert plain.name == "pid"
         assert os.getpid() not in {await plain, await coroutine}
         eight = go(functools.partial(there.double, 4), on=pool, name="eight")
@@ -240,7 +240,8 @@ async def test_what_cannot_be_pickled_is_named(pool: Any) -> None:
         with pytest.raises(TypeError) as caught:
             go(there.same, config, on=pool)
         assert str(caught.value) == (
-            "args[0].extra['deep'][0].config['lock']: cannot pickle '_thread.lock' object"
+            "args[0].extra['deep'][0].config['lock']: "
+            "cannot pickle '_thread.lock' object"
         )
         with pytest.raises(TypeError, match="^fn: ") as caught:
             go(lambda: 1, on=pool)
@@ -275,15 +276,15 @@ async def test_a_channel_is_pickled_on_its_way_alone(pool: Any) -> None:
 async def test_a_channel_made_in_a_process(pool: Any) -> None:
     ch = await call(there.make_channel, 3, on=pool)
     assert isinstance(ch, Chan)
-    assert (len(ch), ch.cap) == (3, 3)
+    assert (len(ch), ch.cap) == (3, 3)  # pyright: ignore[reportUnknownArgumentType]
     assert [await ch.recv() for _ in range(3)] == [0, 1, 2]
     async with scope():
-        go(ch.send, 4)
+        go(ch.send, 4)  # pyright: ignore[reportUnknownArgumentType,reportUnknownMemberType]
         assert await ch.recv() == 4
         ch.close()
         assert await ch.recv_ok() == (None, False)
         with pytest.raises(SendOnClosed) as caught:
-            await ch.send(5)
+            await ch.send(5)  # pyright: ignore[reportUnknownMemberType]
         assert caught.value.channel is ch
 
 
@@ -517,19 +518,104 @@ async def test_select_waits(pool: Any, how: str) -> None:
     assert b.stats() == Chan[int]().stats()
 
 
-async def test_a_select_is_done_in_one_process(pool: Any) -> None:
-    ch = Chan[int](1)
-    kind, text, _ = await call(there.select_mixed, ch, on=pool)
-    assert kind is ValueError
-    assert text.startswith("a select is done in one process, and recv(<Chan[int] ")
-    made = await call(there.make_channel, 1, on=pool)
-    # whichever is ready
-    with pytest.raises(ValueError, match="a select is done in one process"):
-        await select(recv(ch), recv(made))
+@pytest.mark.parametrize("form", ["uniform", "biased", "nowait"])
+async def test_a_select_over_two_processes(pool: Any, form: str) -> None:
+    told = Chan[Any]()
+
+    async def choose(ch: Chan[Any], *own: Any) -> Any:
+        return await call(there.aselect_with_own, form, ch, own, told, on=pool)
+
+    ch = Chan[int](2)
+    assert await choose(ch, None, 5) == ((2, True, 5), [0, 0])
     ch.send_nowait(1)
-    with pytest.raises(ValueError, match="a select is done in one process"):
-        await select(recv(ch), recv(made))
-    assert len(made) == len(ch) == 1
+    assert await choose(ch, None, None) == ((0, True, 1), [0, 0])
+    # both are ready: exactly one is done
+    seen: set[Any] = set()
+    for _ in range(30):
+        while len(ch) < 2:
+            ch.send_nowait(2)
+        chosen, left = await choose(ch, 3)
+        seen.add(chosen[0])
+        assert (len(ch), left) == ((1, [1]) if chosen[0] == 0 else (2, [0]))
+    assert seen == ({0, 1} if form == "uniform" else {0})
+
+
+@pytest.mark.parametrize("side", ["there", "here"])
+async def test_a_select_over_two_processes_waits(pool: Any, side: str) -> None:
+    ch, told = Chan[int](), Chan[str]()
+    async with scope():
+        if side == "here":
+            g = go_(there.aselect_with_own, "later", ch, [None], told, on=pool)
+            assert await told.recv() == "waiting"
+            assert await g == ((1, True, "later"), [0])
+        else:
+            g = go_(there.aselect_with_own, "uniform", ch, [None], told, on=pool)
+            await ch.send(4)
+            assert await g == ((0, True, 4), [0])
+    # no ghosts
+    assert ch.stats() == Chan[int]().stats()
+
+
+async def test_a_blocking_select_over_two_processes(pool: Any) -> None:
+    ch = Chan[int](1)
+    for timeout in (0, 0.03):
+        error = await error_of(there.select_with_own, ch, timeout, on=pool)
+        assert isinstance(error, TimeoutError)
+    async with scope():
+        g = go_(there.select_with_own, ch, 30, on=pool)
+        await eventually(lambda: ch.stats().waiting_receivers)
+        await ch.send(1)
+        assert await g == (0, True, 1)
+        g = go_(there.select_with_own, ch, None, on=pool)
+        await eventually(lambda: ch.stats().waiting_receivers)
+        g.cancel()
+        with pytest.raises(GoroutineCancelled):
+            await g
+    assert ch.stats().waiting_receivers == 0
+
+
+async def test_a_select_over_two_processes_is_cancelled(pool: Any) -> None:
+    made = await call(there.make_channel, 0, on=pool)
+    near = Chan[int]()
+    async with scope():
+        g = go(_select, recv(made), recv(near))
+        await eventually(lambda: made.stats().waiting_receivers)
+        g.cancel()
+        with pytest.raises(GoroutineCancelled):
+            await g
+        assert made.stats().waiting_receivers == near.stats().waiting_receivers == 0
+        # a value that comes at the same time is received, or still there
+        for _ in range(20):
+            g = go(_select, recv(made), recv(near))
+            await eventually(lambda: made.stats().waiting_receivers)
+            go(near.send, 1)
+            g.cancel()
+            try:
+                await g
+            except GoroutineCancelled:
+                assert await near.recv() == 1
+
+
+async def _select(*cases: Any) -> Any:
+    return await select(*cases)
+
+
+async def test_two_selects_that_both_look_elsewhere_meet(pool: Any) -> None:
+    ch = Chan[int]()
+    assert await call(there.meet, ch, 5, on=pool) == [*range(5)]
+    assert ch.stats() == Chan[int]().stats()
+
+
+async def test_not_over_two_other_processes(pool: Any) -> None:
+    ch = Chan[int](1)
+    async with scope():
+        told, until = Chan[Chan[int]](), Chan[None]()
+        go(there.home_of, Chan[int](), told, until, on=pool)
+        made = await told.recv()
+        kind, text, _ = await go(there.select_two_homes, ch, made, on=pool)
+        until.close()
+    assert kind is ValueError
+    assert text.startswith("select waits for channels of one other process, not of two")
 
 
 async def test_select_on_channels_of_another_process(pool: Any) -> None:
@@ -583,10 +669,10 @@ async def _in(pool: Any, pid: int, fn: Any, *args: Any) -> Any:
 async def test_an_async_function_is_cancelled_as_on_any_loop(pool: Any) -> None:
     started, ch = Chan[Any](), Chan[int]()
     async with scope() as s:
-        g = go(there.anote_cancellation, started, ch, on=pool)
+        g = go(there.anote_cancellation, started, ch, on=pool)  # pyright: ignore[reportUnknownVariableType]
         await started.recv()
         await eventually(lambda: ch.stats().waiting_receivers)
-        g.cancel()
+        g.cancel()  # pyright: ignore[reportUnknownMemberType]
         assert await started.recv() == "cleared up"
         with pytest.raises(GoroutineCancelled):
             await g
@@ -696,7 +782,8 @@ def test_importing_gochan_loads_nothing_for_processes() -> None:
 
     program = (
         "import gochan, sys; gochan.executors.processes(2);"
-        "print([n for n in sys.modules if n in ('multiprocessing', 'socket', 'pickle')])"
+        "names = 'multiprocessing', 'socket', 'pickle';"
+        "print([n for n in sys.modules if n in names])"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True

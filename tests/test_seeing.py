@@ -24,7 +24,6 @@ from gochan import (
     Chan,
     GoroutineInfo,
     _frames,
-    _instrument,
     _live,
     _seeing,
     dump,
@@ -43,7 +42,7 @@ from gochan._scope import open_scopes
 from support.idle import settle
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 
 HERE = Path(__file__).name
 
@@ -56,7 +55,7 @@ def infos() -> dict[str, GoroutineInfo]:
 @asynccontextmanager
 async def parked(
     *mains: Callable[[], Coroutine[Any, Any, object]],
-) -> AsyncIterator[dict[str, GoroutineInfo]]:
+) -> AsyncGenerator[dict[str, GoroutineInfo], None]:
     """Each as a goroutine of the name of its function, when they have parked."""
     async with scope() as s:
         for main in mains:
@@ -212,7 +211,7 @@ async def test_through_all_kinds_of_awaitables() -> None:
         def __await__(self) -> Any:
             return (yield from ch.recv().__await__())
 
-    async def values() -> AsyncIterator[int]:
+    async def values() -> AsyncGenerator[int]:
         while True:
             yield await ch.recv()
 
@@ -230,7 +229,7 @@ async def test_through_all_kinds_of_awaitables() -> None:
         await anext(values(), None)
 
     async def by_athrow() -> None:
-        async def catches() -> AsyncIterator[int]:
+        async def catches() -> AsyncGenerator[int]:
             try:
                 yield 1
             finally:
@@ -472,48 +471,85 @@ def test_a_dump_shows_what_runs_on_another_thread(backend: dict[str, Any]) -> No
     assert any(line.endswith("  assert looked.wait(10)") for line in lines)
 
 
-async def test_a_goroutine_on_a_thread() -> None:
-    """As an executor has it: a thread that is a party of its own."""
-    ch, other, over = Chan[int](name="ch"), Chan[int](), Chan[None]()
+async def look_for(name: str, wait: str | None, on: object) -> GoroutineInfo:
+    """Until a goroutine elsewhere waits for that."""
+    while True:
+        info = infos().get(name)
+        if info is not None and (info.wait, info.channel) == (wait, on):
+            return info
+        await anyio.sleep(0)
 
-    async def goroutine() -> None:
-        await over.recv()
 
-    def work(party: gochan.Goroutine[None]) -> None:
-        ident = threading.get_ident()
-        _instrument.parties[ident] = party
-        try:
-            ch.blocking_recv()
-            other.blocking_recv(timeout=1000)
-            gochan.blocking_select(ch, other)
-            ch.blocking_send(1)
-        finally:
-            del _instrument.parties[ident]
+@pytest.mark.parametrize("where", ["threads", "fibers"])
+async def test_a_plain_function_elsewhere(where: str) -> None:
+    ch, other = Chan[int](name="ch"), Chan[int](name="other")
+    if where == "fibers":
+        pytest.importorskip("greenback")
 
-    async def look(wait: str, on: object) -> GoroutineInfo:
-        while ((info := infos()["goroutine"]).wait, info.channel) != (wait, on):
-            await anyio.sleep(0)
-        return info
+    def work() -> None:
+        ch.blocking_recv()
+        other.blocking_recv(timeout=1000)
+        gochan.blocking_select(ch, other)
+        inner()
+
+    def inner() -> None:
+        ch.blocking_send(1)
 
     async with scope() as s:
-        g = s.go(goroutine)
-        with on_a_thread(lambda: work(g)):
-            info = await look("chan receive", ch)
-            assert info.state == "parked"
-            assert info.parked_for is None
-            await ch.send(1)
-            await look("chan receive", other)
-            await other.send(1)
-            await look("select", None)
-            await ch.send(1)
-            await look("chan send", ch)
-            file = io.StringIO()
-            dump(file)
-            await ch.recv()
-        # back on its loop
-        await look("chan receive", over)
-        s.cancel()
-    assert "  ch.blocking_send(1)\n" in file.getvalue()
+        s.go(work, on=getattr(gochan, where))
+        info = await look_for("work", "chan receive", ch)
+        assert info.state == "parked"
+        await ch.send(1)
+        await look_for("work", "chan receive", other)
+        await other.send(1)
+        await look_for("work", "select", None)
+        await ch.send(1)
+        await look_for("work", "chan send", ch)
+        file = io.StringIO()
+        dump(file)
+        await ch.recv()
+    # nothing of what runs it there
+    stack = next(
+        part for part in file.getvalue().split("\n\n") if ": work, on chan 'ch'" in part
+    )
+    assert [line for line in stack.splitlines()[1:] if not line.startswith("\t")] == [
+        "test_a_plain_function_elsewhere.<locals>.inner(...)",
+        "test_a_plain_function_elsewhere.<locals>.work(...)",
+        "created by test_a_plain_function_elsewhere",
+    ]
+
+
+async def test_an_async_function_on_another_loop() -> None:
+    ch, computing = Chan[int](name="ch"), threading.Event()
+    looked = threading.Event()
+
+    async def work() -> None:
+        await ch.recv()
+        computing.set()
+        assert looked.wait(10)
+
+    async with gochan.executors.loops(1) as loops, scope() as s:
+        s.go(work, on=loops)
+        info = await look_for("work", "chan receive", ch)
+        assert info.state == "parked"
+        await ch.send(1)
+        assert computing.wait(10)
+        assert infos()["work"].state == "running"
+        looked.set()
+
+
+async def test_a_function_elsewhere_that_has_not_begun() -> None:
+    """The one thread that there is has something to do."""
+    over = threading.Event()
+
+    async with gochan.executors.threads(1) as pool, scope() as s:
+        s.go(over.wait, on=pool, name="first")
+        await look_for("first", None, None)
+        s.go(over.wait, on=pool, name="second")
+        await settle()
+        assert infos()["second"].state == "runnable"
+        assert infos()["first"].state == "running"
+        over.set()
 
 
 # Dumps

@@ -165,9 +165,7 @@ def test_mutex(seen: Recorder) -> None:
     assert seen.sync() == ["release thread Mutex"]
     assert mu.try_lock()
     assert seen.sync() == ["acquire thread Mutex"]
-    assert mu._holder is not None
     mu.unlock()
-    assert mu._holder is None
 
 
 def test_a_mutex_that_is_handed_over(
@@ -212,7 +210,6 @@ def test_rwmutex(seen: Recorder) -> None:
         "release thread RWMutex[r]",
     ]
     assert rw.try_lock()
-    assert rw._holder is not None
     assert not rw.try_rlock()
     rw.unlock()
     assert seen.sync()[:2] == ["acquire thread RWMutex[r]", "acquire thread RWMutex[w]"]

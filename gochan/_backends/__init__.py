@@ -213,9 +213,9 @@ class Clock(Protocol):
 
 
 class Sleep(Protocol):
-    """A loop that may fall asleep for ever: of the run in which it was made.
+    """A loop that may fall asleep for ever: the one that runs where it is made.
 
-    All is done on the loop's thread, and while the loop is about to sleep.
+    It is looked at from its own thread, when it is about to sleep.
     """
 
     def watch(self, ask: Callable[[], float | None]) -> None:
@@ -255,6 +255,13 @@ class Sleep(Protocol):
         Args:
             thread: its ident.
             last: its innermost frame.
+        """
+        ...
+
+    def other(self, last: FrameType) -> Sleep | None:
+        """Another loop, if its thread, with this innermost frame, sleeps for ever.
+
+        That is as this one would now. It can be looked at as long as it does.
         """
         ...
 
@@ -351,7 +358,8 @@ def backend() -> Backend:
         from . import _asyncio
 
         if _asyncio.running():
-            return _asyncio
+            # a module is one: its functions are what a backend has to have
+            return _asyncio  # pyright: ignore[reportReturnType]
     raise RuntimeError(
         "no event loop runs on this thread; use the blocking form, such as "
         "ch.blocking_recv(), or start one with gochan.run(main)"

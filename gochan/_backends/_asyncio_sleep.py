@@ -29,11 +29,11 @@ _NAP: Final = 0.01
 
 
 class Sleep:
-    """The loop that runs here, and who is asked before it sleeps for ever."""
+    """A loop, and who is asked before it sleeps for ever."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         # Any: everything that tells is private
-        self.loop: Any = get_running_loop()
+        self.loop: Any = loop or get_running_loop()
         self.ask: Callable[[], float | None] | None = None
 
     def watch(self, ask: Callable[[], float | None]) -> None:
@@ -87,6 +87,20 @@ class Sleep:
 
     def idle(self, thread: int, last: FrameType) -> bool:
         return idle_worker(thread, last)
+
+    def other(self, last: FrameType) -> Sleep | None:
+        caller = last.f_back
+        if caller is not None and caller.f_code is _Select.__call__.__code__:
+            caller = caller.f_back
+        once: Any = asyncio.SelectorEventLoop._run_once  # type: ignore[attr-defined]
+        if (
+            last.f_globals.get("__name__") != "selectors"
+            or caller is None
+            or caller.f_code is not once.__code__  # pyright: ignore[reportUnknownMemberType]
+            or caller.f_locals["timeout"] is not None
+        ):
+            return None
+        return Sleep(caller.f_locals["self"])
 
 
 class _Select:

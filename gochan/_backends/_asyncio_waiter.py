@@ -458,7 +458,7 @@ def _quick_park(queue: WaitQueue, value: Any = None) -> Generator[Any, Any, Any]
             or ("trio" in modules and modules["trio"].lowlevel.in_trio_task())
         )
     ):
-        return (yield from any_park(queue, value))
+        return (yield from any_park(queue, value))  # pyright: ignore[reportGeneralTypeIssues,reportUnknownVariableType]
     _cell.left = _cell.full
     try:
         pool = box.pool
@@ -550,5 +550,5 @@ def _quick_yield() -> Generator[Any, Any, None]:
             or ("trio" in modules and modules["trio"].lowlevel.in_trio_task())
         )
     ):
-        return (yield from any_yield())
-    return (yield from yield_now())
+        return (yield from any_yield())  # pyright: ignore[reportGeneralTypeIssues,reportUnknownVariableType]
+    return (yield from yield_now())  # pyright: ignore[reportGeneralTypeIssues,reportUnknownVariableType]

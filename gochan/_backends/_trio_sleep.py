@@ -5,23 +5,22 @@ trio tells an instrument before it waits for I/O, and for how long at most.
 
 from __future__ import annotations
 
-from math import inf
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 import trio
 from trio.lowlevel import (
     add_instrument,
-    current_root_task,
-    current_statistics,
     current_trio_token,
     remove_instrument,
     spawn_system_task,
 )
 
 from .._frames import frames_of, package_of
+from ._trio_private import current
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection
     from types import FrameType
 
 __all__ = ("Sleep",)
@@ -32,11 +31,15 @@ Task = trio.lowlevel.Task
 _FOR_EVER: Final = 24 * 60 * 60
 
 
-class Sleep(trio.abc.Instrument):
-    """The run that runs here, and who is asked before it sleeps for ever."""
+# The runs that ask again in a while.
+_naps: WeakSet[Any] = WeakSet()
 
-    def __init__(self) -> None:
-        self.token = current_trio_token()
+
+class Sleep(trio.abc.Instrument):
+    """A run, and who is asked before it sleeps for ever."""
+
+    def __init__(self, runner: Any = None) -> None:
+        self.runner = runner or current.runner
         self.ask: Callable[[], float | None] | None = None
 
     def watch(self, ask: Callable[[], float | None]) -> None:
@@ -53,25 +56,32 @@ class Sleep(trio.abc.Instrument):
         nap = self.ask()
         if nap is not None:
             # This wakes it. It has decided how long to sleep already.
-            self.token.run_sync_soon(self.nap, nap)
+            current_trio_token().run_sync_soon(self.nap, nap)
 
     def nap(self, seconds: float) -> None:
         """Have it ask again in a while."""
         if seconds > 0 and self.ask is not None:
-            spawn_system_task(trio.sleep, seconds, name="gochan looks again")
+            spawn_system_task(self.sleep, seconds, name="gochan looks again")
+
+    async def sleep(self, seconds: float) -> None:
+        _naps.add(self.runner)
+        try:
+            await trio.sleep(seconds)
+        finally:
+            _naps.discard(self.runner)
 
     def quiet(self) -> bool:
-        statistics = current_statistics()
+        # Private, and only read: current_statistics() would count all files that are
+        # watched, and there is none of another run. The end of a nap is no event.
+        runner = self.runner
         return (
-            statistics.tasks_runnable == 0
-            and statistics.run_sync_soon_queue_size == 0
-            and statistics.seconds_to_next_deadline == inf
+            not runner.runq
+            and runner.entry_queue.size() == 0
+            and runner.deadlines._active == (runner in _naps)
         )
 
     def tasks(self) -> list[Task]:
-        root = current_root_task()
-        assert root is not None
-        return [task for task in _below(root) if not _serves(task)]
+        return [task for task in list(self.runner.tasks) if not _serves(task)]
 
     def name(self, task: Task) -> str:
         return task.name
@@ -98,18 +108,22 @@ class Sleep(trio.abc.Instrument):
             worker._thread.ident == thread for worker in list(idle)
         )
 
-
-def _below(task: Task) -> Iterator[Task]:
-    found = [task]
-    while found:
-        task = found.pop()
-        yield task
-        for nursery in task.child_nurseries:
-            found += nursery.child_tasks
+    def other(self, last: FrameType) -> Sleep | None:
+        caller = last.f_back
+        if (
+            last.f_code.co_name != "get_events"
+            or caller is None
+            or caller.f_globals.get("__name__") != "trio._core._run"
+        ):
+            return None
+        runner = caller.f_locals.get("runner")
+        return None if runner is None else Sleep(runner)
 
 
 # where the tasks run that do what other threads and timers ask for
-_SERVANTS: Final = frozenset({"trio._core._entry_queue", f"{__package__}._trio_clock"})
+_SERVANTS: Final = frozenset(
+    {"trio._core._entry_queue", f"{__package__}._trio_clock", __name__}
+)
 
 
 def _serves(task: Task) -> bool:

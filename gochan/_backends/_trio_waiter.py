@@ -194,7 +194,7 @@ def _quick_park(queue: WaitQueue, value: Any = None) -> Generator[Any, Any, Any]
     """``any_park`` for the usual case, in one call."""
     inbox = _last
     if inbox is None or not in_trio_task() or current_trio_token() is not inbox.token:
-        return (yield from any_park(queue, value))
+        return (yield from any_park(queue, value))  # pyright: ignore[reportGeneralTypeIssues,reportUnknownVariableType]
     _cell.left = _cell.full
     try:
         pool = inbox.pool
@@ -237,4 +237,4 @@ def _quick_yield() -> Generator[Any, Any, None]:
     if in_trio_task():
         yield from yield_now()
     else:
-        yield from any_yield()
+        yield from any_yield()  # pyright: ignore[reportGeneralTypeIssues]

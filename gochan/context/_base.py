@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+import typing
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, final, overload
+
+from .._crossing import passing
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -60,19 +65,45 @@ class DeadlineExceeded(TimeoutError):
 class Key(Generic[T]):
     """A key for :func:`with_value` whose values have a type.
 
-    Two keys are never equal, whatever their names.
+    Two keys are never equal, whatever their names. In another process, a key that was
+    made at the top level of a module is the one that was made there.
 
     Attributes:
         name: for reports.
     """
 
-    __slots__ = ("name",)
+    __slots__ = ("_module", "name")
 
     def __init__(self, name: str) -> None:
         self.name: str = name
+        # where it can be found in another process
+        caller = sys._getframe(1)
+        while caller.f_back is not None and caller.f_globals is typing.__dict__:
+            # Key[int]("user")
+            caller = caller.f_back
+        self._module: str | None = caller.f_globals.get("__name__")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        found = [key for key in _keys_of(self._module) if key.name == self.name]
+        if found != [self]:
+            raise TypeError(
+                f"{self!r} is not found by its name in another process: make a key at "
+                "the top level of a module, where no other key has its name"
+            )
+        return _find_key, (self._module, self.name)
 
     def __repr__(self) -> str:
         return f"Key({self.name!r})"
+
+
+def _keys_of(module: str | None) -> list[Key[Any]]:
+    names: dict[str, Any] = vars(sys.modules[module]) if module in sys.modules else {}
+    return list({id(key): key for key in names.values() if type(key) is Key}.values())  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _find_key(module: str, name: str) -> Key[Any]:
+    importlib.import_module(module)
+    return next(key for key in _keys_of(module) if key.name == name)
 
 
 class Context(ABC):
@@ -129,6 +160,18 @@ class Context(ABC):
         from ._scopes import ContextScope
 
         return ContextScope(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if passing.as_handle is None:
+            raise TypeError(
+                f"{self!r} cannot be pickled or copied: a context is passed on only as "
+                "an argument of a goroutine in another process, or through a channel "
+                "that was"
+            )
+        # it knows the contexts that are derived from this
+        from ._passed import passed_on
+
+        return passed_on(self)
 
     def __gochan_case__(self) -> RecvCase[None]:
         """``recv(ctx.done())``: in a select, a context stands for its end."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .._ends import RecvChan
 
 __all__ = (
+    "NEAREST",
     "CancelContext",
     "Child",
     "DeadlineContext",
@@ -58,12 +59,12 @@ class Child(Protocol):
 
 
 # asked of a context for the nearest one of ours
-_NEAREST = object()
+NEAREST = object()
 
 
 def nearest(ctx: Context) -> CancelContext | None:
     """The context of ours that ends when ``ctx`` does, if there is one."""
-    found = ctx.value(_NEAREST)
+    found = ctx.value(NEAREST)
     if not isinstance(found, CancelContext):
         return None
     # somebody may have put another end in front of it
@@ -78,7 +79,7 @@ def cause(ctx: Context) -> BaseException | None:
     Source: Go's ``context.Cause``.
     """
     check(ctx)
-    found = ctx.value(_NEAREST)
+    found = ctx.value(NEAREST)
     if isinstance(found, CancelContext) and found.err() is not None:
         return found.why
     # none of ours, or one that is derived by somebody else and may be done already
@@ -180,12 +181,13 @@ class _Derived(Context):
 
     def value(self, key: object, /) -> Any:
         ctx: Context = self
-        while isinstance(ctx, _Derived):
+        # down to one that has its own way
+        while isinstance(ctx, _Derived) and type(ctx).value is _Derived.value:
             if isinstance(ctx, ValueContext):
                 own = ctx._key
                 if own is key or (type(own) is type(key) and own == key):
                     return ctx._value
-            elif key is _NEAREST:
+            elif key is NEAREST:
                 return ctx if isinstance(ctx, CancelContext) else None
             ctx = ctx._parent
         return ctx.value(key)
@@ -197,7 +199,7 @@ class _Derived(Context):
     def __repr__(self) -> str:
         parts: list[str] = []
         ctx: Context = self
-        while isinstance(ctx, _Derived):
+        while isinstance(ctx, _Derived) and type(ctx).__repr__ is _Derived.__repr__:
             parts.append(ctx._suffix())
             ctx = ctx._parent
         return ".".join([repr(ctx), *reversed(parts)])

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast, final
 
-from anyio import WouldBlock
-
 from .. import _backends, _select
 from .._backends import _thread
 from .._budget import budget
 from .._chan import Chan
 from .._core import Core
-from .._errors import ChanClosed, CloseOfClosed, SendOnClosed
+from .._errors import ChanClosed, CloseOfClosed, SendOnClosed, WouldBlock
+from ._mixed import Mixed
 from ._protocol import (
     BLOCKS,
     CALL,
@@ -36,11 +35,12 @@ if TYPE_CHECKING:
 
     from .._cases import Case
     from .._core import ChanStats
+    from .._waiter import Waiter
     from ._link import Link
     from ._pickling import Packed
     from ._protocol import Answer
 
-__all__ = ("Handle", "handle_of")
+__all__ = ("Handle", "call", "handle_of")
 
 T = TypeVar("T")
 
@@ -53,7 +53,8 @@ def handle_of(thing: Any) -> tuple[Any, ...]:
     """
     if isinstance(thing, Core):
         return make_channel, thing.name, thing.cap
-    find = getattr(type(thing), "_gochan_home_", None)
+    kind: Any = type(thing)  # pyright: ignore[reportUnknownVariableType]
+    find = getattr(kind, "_gochan_home_", None)
     if find is None:
         raise TypeError(f"{thing!r} cannot be passed to another process")
     made: tuple[Any, ...] = find(thing)
@@ -73,6 +74,15 @@ def raise_error(answer: Answer) -> NoReturn:
     raise error
 
 
+def call(thing: Any, method: str, *args: Any) -> Any:
+    """Call a method of what ``thing`` is a handle to: one that never waits there."""
+    link: Link = thing._link
+    answer = link.call(CALL, thing._number, link.pack((method, *args), "args"))
+    if answer[0] == FAILED:
+        raise_error(answer)
+    return answer[1]
+
+
 @final
 class Elsewhere:
     """Another process, as it does selects for us: all of its channels at one instant.
@@ -80,12 +90,14 @@ class Elsewhere:
     The cases go there and back as they are: their channels are at home there.
     """
 
-    __slots__ = ("link",)
+    __slots__ = ("link", "mixed")
 
     def __init__(self, link: Link) -> None:
         self.link = link
+        # the same, together with channels of this process
+        self.mixed = Mixed(self)
 
-    def _pack(self, table: Sequence[Case], biased: bool) -> Packed:
+    def pack(self, table: Sequence[Case], biased: bool) -> Packed:
         cases = [
             (case._sends, case._target, case._value if case._sends else None)
             for case in table
@@ -93,29 +105,33 @@ class Elsewhere:
         return self.link.pack((biased, cases), "")
 
     async def select(self, table: Sequence[Case], biased: bool) -> Case:
-        packed = self._pack(table, biased)
-        return self._finish(table, await self.link.asked(SELECT, 0, packed))
+        packed = self.pack(table, biased)
+        return self.finish(table, await self.link.asked(SELECT, 0, packed))
 
     def select_nowait(self, table: Sequence[Case], biased: bool) -> Case | None:
-        packed = self._pack(table, biased)
+        packed = self.pack(table, biased)
         answer = self.link.call(SELECT + NOWAIT, 0, packed)
-        return None if answer[0] == BLOCKS else self._finish(table, answer)
+        return None if answer[0] == BLOCKS else self.finish(table, answer)
 
     def blocking_select(
         self, table: Sequence[Case], biased: bool, timeout: float | None
     ) -> Case:
-        packed = self._pack(table, biased)
+        packed = self.pack(table, biased)
         kind = SELECT + NOWAIT if timeout == 0 else SELECT
         answer = self.link.blocking_asked(kind, 0, packed, timeout)
         if answer[0] in (WITHDRAWN, BLOCKS):
             raise TimeoutError(f"no case was ready within {timeout} seconds")
-        return self._finish(table, answer)
+        return self.finish(table, answer)
 
-    def _finish(self, table: Sequence[Case], answer: Answer) -> Case:
+    def finish(
+        self, table: Sequence[Case], answer: Answer, *, part: bool = False
+    ) -> Case:
+        """The case that has been chosen; ``part``: of a select that has others."""
         if answer[0] != CHOSEN:
             raise_error(answer)
         index, ok, value = answer[1]
-        return _select._finish(table[index], index, value, ok)
+        case: Case = table[index]  # pyright: ignore[reportUnknownVariableType]
+        return _select._finish(case, case.index if part else index, value, ok)  # pyright: ignore[reportUnknownArgumentType,reportUnknownMemberType]
 
 
 @final
@@ -260,15 +276,16 @@ class Handle(Chan[T]):
         # not to be asked for what may have changed: reprs are for when things fail
         return f"<Chan {self.name!r} of {self._link.peer}>"
 
+    def _when_received(self, waiter: Waiter) -> None:
+        """Have a waiter woken with the answer to a receive."""
+        self._link.ask(waiter, RECV, self._number)
+
     def _call(self, method: str) -> Any:
-        packed = self._link.pack((method,))
-        kind, value = self._link.call(CALL, self._number, packed)
-        if kind == FAILED:
-            error = value[0]
-            if isinstance(error, CloseOfClosed):
-                error.channel = self
-            raise error
-        return value
+        try:
+            return call(self, method)
+        except CloseOfClosed as error:
+            error.channel = self
+            raise
 
     def _sent(self, answer: Answer) -> None:
         if answer[0] != DONE:

@@ -23,10 +23,9 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from anyio import BrokenWorkerProcess
-
 from .. import _backends
 from .._backends import _thread
+from .._errors import BrokenWorkerProcess
 from .._waiter import Node, Waiter, WaitQueue
 from . import _home
 from ._pickling import NOTHING, Packed, arriving, pack, unpack
@@ -116,7 +115,8 @@ class Link:
         # handles by the number that the other side knows them by: a weak reference,
         # and how often the other side was told that we have it
         self.handles: dict[int, list[Any]] = {}
-        self.dropped: deque[int] = deque()
+        # numbers of handles, and waiters for answers that nobody wants any more
+        self.dropped: deque[int | Waiter] = deque()
         self.credits: dict[int, int] = {}
         self.serve: Server | None = None
         # called by the reader, without the lock: why the link is over
@@ -179,8 +179,7 @@ class Link:
             except BaseException:
                 self.abandon(waiter)
                 raise
-            answer: Answer = waiter.value
-            waiter.value = None
+            answer = self.answer_of(waiter)
             if answer[0] != WITHDRAWN:
                 return answer
             # The cancellation that was the reason is raised here; unless it no longer
@@ -208,8 +207,7 @@ class Link:
             except BaseException:
                 self.abandon(waiter)
                 raise
-            answer: Answer = waiter.value
-            waiter.value = None
+            answer = self.answer_of(waiter)
             if answer[0] != WITHDRAWN:
                 return answer
             # as in asked()
@@ -237,7 +235,13 @@ class Link:
         except BaseException:
             self.abandon(waiter)
             raise
+        return self.answer_of(waiter)
+
+    @staticmethod
+    def answer_of(waiter: Waiter) -> Answer:
+        """What has been answered; once it has been woken."""
         answer: Answer = waiter.value
+        waiter.value = None
         return answer
 
     def withdraw(self, number: int, why: str = "") -> None:
@@ -299,9 +303,12 @@ class Link:
                     entry[1] += 1
 
     def _release(self) -> None:
-        """Say which handles are gone. They were collected at any time, in any thread."""
+        """Say which handles are gone: collected at any time, in any thread."""
         while self.dropped:
             number = self.dropped.popleft()
+            if isinstance(number, Waiter):
+                self.abandon(number)
+                continue
             with self.lock:
                 entry = self.handles.get(number)
                 # it may have come again
@@ -327,7 +334,7 @@ class Link:
         """
         thing = _home.known(home, number)
         with self.lock:
-            entry = self.handles.get(via)
+            entry: list[Any] | None = self.handles.get(via)
             found = None if entry is None else entry[0]()
             if thing is None or thing is found:
                 if found is None:

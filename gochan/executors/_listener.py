@@ -19,12 +19,12 @@ import tempfile
 import threading
 import time
 from _thread import allocate_lock
+from multiprocessing import AuthenticationError
 from multiprocessing.connection import (
-    AuthenticationError,  # type: ignore[attr-defined]  # it is imported there
     Client,
     Listener,
-    answer_challenge,  # type: ignore[attr-defined]  # typeshed does not know it
-    deliver_challenge,  # type: ignore[attr-defined]  # nor this one
+    answer_challenge,
+    deliver_challenge,
 )
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 

@@ -36,8 +36,9 @@ class _Running(Waiter):
         self.away = away
 
     def wake(self) -> bool:
-        kind, value = self.value
+        answer: Any = self.value
         self.value = None
+        kind, value = answer
         self.away.answered(kind, value)
         return True
 

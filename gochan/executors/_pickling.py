@@ -108,7 +108,7 @@ def _blame(
                     pickle.dumps(part, 5)
                 except Exception as reason:
                     return _blame(part, path + where, reason, above)
-    except Exception:
+    except Exception:  # noqa: S110  # what is raised is looked at below
         # its own __reduce__ raises: that is the reason
         pass
     return path, error
@@ -120,9 +120,10 @@ def _parts(value: Any) -> Iterator[tuple[str, object]]:
         for key, part in value.items():  # pyright: ignore[reportUnknownVariableType]
             yield f"[{key!r}]", part
             yield f" key {key!r}", key
-    elif isinstance(value, tuple) and hasattr(value, "_fields"):
-        for name in value._fields:
-            yield f".{name}", getattr(value, name)
+    elif isinstance(value, tuple) and hasattr(value, "_fields"):  # pyright: ignore[reportUnknownArgumentType]
+        named: Any = value  # pyright: ignore[reportUnknownVariableType]
+        for name in named._fields:
+            yield f".{name}", getattr(named, name)
     elif isinstance(value, list | tuple):
         for index, part in enumerate(value):  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
             yield f"[{index}]", part
@@ -134,10 +135,10 @@ def _parts(value: Any) -> Iterator[tuple[str, object]]:
     elif not isinstance(value, type):
         reduced = value.__reduce_ex__(5)
         if isinstance(reduced, tuple):
-            yield from _state(value, reduced)  # pyright: ignore[reportUnknownArgumentType]
+            yield from _state(reduced)  # pyright: ignore[reportUnknownArgumentType]
 
 
-def _state(value: object, reduced: tuple[Any, ...]) -> Iterator[tuple[str, object]]:
+def _state(reduced: Any) -> Iterator[tuple[str, object]]:
     state = reduced[2] if len(reduced) > 2 else None
     # attributes, and those in slots
     for attributes in state if isinstance(state, tuple) else (state,):  # pyright: ignore[reportUnknownVariableType]

@@ -74,11 +74,13 @@ class SizedProcesses(Sized["Workers"], Processes):
 
     def __init__(self, size: int, start_method: StartMethod) -> None:
         check_count(size, "processes(4)")
-        if start_method not in ("spawn", "forkserver"):
+        # whatever the types say
+        wanted: str = start_method
+        if wanted not in ("spawn", "forkserver"):
             reason = (
                 "a forked process has the locks of its parent's threads, but not the "
                 "threads that would release them"
-                if start_method == "fork"
+                if wanted == "fork"
                 else "there is no such start method"
             )
             raise ValueError(
@@ -86,4 +88,4 @@ class SizedProcesses(Sized["Workers"], Processes):
                 f"{reason}"
             )
         Processes.__init__(self, size, start_method, f"processes({size})")
-        Sized.__init__(self)
+        Sized.__init__(self)  # pyright: ignore[reportUnknownMemberType]

@@ -154,7 +154,7 @@ class Server:
                 # it is unpickled where it runs: that may import half the world
                 self.run(request, bytes(payload), buffers)
                 return
-            value = unpack(payload, buffers, self.link) if payload else None
+            value: Any = unpack(payload, buffers, self.link) if payload else None
             wait = not kind & NOWAIT
             operation = kind & ~NOWAIT
             with self._acting():
@@ -244,7 +244,8 @@ class Server:
         """The other side will not send so much more without asking, or nothing."""
         self._rows.pop(number, None)
         if isinstance(thing, Core) and _home.origin(thing) is None:
-            _lending.returned(thing, self.link, slots)
+            channel: Any = thing  # pyright: ignore[reportUnknownVariableType]
+            _lending.returned(channel, self.link, slots)
 
     def _recv(self, channel: Chan[Any], request: int, wait: bool) -> None:
         def finish(parked: Parked) -> None:
@@ -278,7 +279,7 @@ class Server:
         biased: bool,
         cases: list[tuple[bool, Chan[Any] | None, Any]],
     ) -> None:
-        onward = {
+        onward: set[Any] = {
             channel._link if _home.origin(channel) else None  # type: ignore[attr-defined]
             for _, channel, _ in cases
             if channel is not None
@@ -483,7 +484,7 @@ def _nothing() -> None:
 
 
 # what may be called of a channel: nothing that waits
-_OF_CHANNELS: Final[dict[str, Any]] = {
+_OF_CHANNELS: Final[dict[str, Callable[[Any], Any]]] = {
     "close": lambda channel: channel.close(),
     "closed": lambda channel: channel.closed,
     "len": len,
@@ -506,7 +507,7 @@ def failure(error: BaseException, text: str | None = None) -> tuple[BaseExceptio
         text = "".join(traceback.format_exception(error))
     try:
         # one that wants other arguments than it hands on cannot be made again
-        pickle.loads(pickle.dumps(error, 5))  # noqa: S301  # what we have made
+        pickle.loads(pickle.dumps(error, 5))  # what we have made
     except Exception as reason:  # whatever its own methods raise
         stand_in = RuntimeError(f"{type(error).__qualname__}: {error}")
         stand_in.add_note(f"{type(error).__qualname__} cannot be pickled: {reason}")

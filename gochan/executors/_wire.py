@@ -36,7 +36,7 @@ Message: TypeAlias = tuple[int, int, int, memoryview, "Sequence[bytearray]"]
 
 # kind, how many buffers, target, request, size of the payload
 _HEADER: Final = Struct("<BBIIQ")
-_LENGTHS: Final = [Struct(f"<{n}Q") for n in range(256)]
+_LENGTHS: Final[list[Struct]] = [Struct(f"<{n}Q") for n in range(256)]
 # more would not fit into the header
 MOST_BUFFERS: Final = 255
 
@@ -212,10 +212,10 @@ class Stream:
                     start += size
                     continue
                 # what has come of it so far, and the rest
-                parts = [bytearray(_LENGTHS[count].size)]
+                parts = [bytearray(_LENGTHS[count].size)]  # pyright: ignore[reportUnknownArgumentType,reportUnknownMemberType]
                 start = self._fill(parts[0], memory, start, end)
-                lengths = _LENGTHS[count].unpack(parts[0])
-                parts = [bytearray(length) for length in (size, *lengths)]
+                lengths = _LENGTHS[count].unpack(parts[0])  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
+                parts = [bytearray(length) for length in (size, *lengths)]  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
                 for part in parts:
                     start = self._fill(part, memory, start, end)
                 payload, *buffers = parts

@@ -18,10 +18,9 @@ from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
-from anyio import BrokenWorkerProcess
-
 from .. import _instrument
 from .._chan import Chan
+from .._errors import BrokenWorkerProcess
 from . import _listener, _worker
 from ._crew import Crew
 from ._link import Link

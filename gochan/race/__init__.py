@@ -14,12 +14,11 @@ Where things are:
     _report    DataRace                      _scopes   which names are shared
     _stack     where it was                  _hooks    what rewritten code calls
     _places    shadows of attributes, items and names
-    _foreign   threads                       _active   which detector it is
+    _foreign   what others synchronise       _active   which detector it is
 """
 
 from __future__ import annotations
 
-from . import _foreign as _foreign
 from ._detector import Detector, detector
 from ._report import Access, DataRace
 from ._var import Var

@@ -20,11 +20,11 @@ from .._core import Core
 from .._instrument import Instrument
 from .._scope import Scope
 from . import _active
-from ._clock import meet, merged
+from ._clock import Clock, meet, merged
 from ._parties import Parties
 from ._places import Places, class_of
 from ._report import DataRace, access
-from ._shadow import AwaitAtomic, Shadow, Strict, Use, loop_here, remember
+from ._shadow import AwaitAtomic, Shadow, Side, Strict, loop_here
 from ._stack import caller, capture, place
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
     from typing import Self
 
-    from ._clock import Clock, Snapshot
-    from ._shadow import Found
+    from ._clock import Snapshot
 
 __all__ = ("Detector", "Mode", "Report", "detector")
 
@@ -50,6 +49,10 @@ _TUPLE: type[Any] = tuple
 _log = logging.getLogger("gochan.race")
 
 
+# a send or a close: whose, when, where, and on which thread's event loop
+_Use = tuple[Clock, int, tuple[Any, ...], int | None]
+
+
 class _Address:
     """What has been released at one object, and who has accessed it."""
 
@@ -62,8 +65,8 @@ class _Address:
         self.slots: dict[Hashable, Snapshot] = {}
         self.shadows: dict[Hashable, Shadow] = {}
         # of a channel: the last send of each party, by slot, and the close
-        self.sent: dict[int, Use] = {}
-        self.closed: Use | None = None
+        self.sent: dict[int, _Use] = {}
+        self.closed: _Use | None = None
 
 
 @final
@@ -244,15 +247,13 @@ class Detector(Instrument):
         # A send, with the channel's lock held: so often that it takes a shorter way.
         channel: Any = address
         at = self._addresses.get(id(channel)) or self._new_address(channel)
-        use = Use(clock, clock.time, caller(sys._getframe(1)))
-        if self._turns:
-            use.home = loop_here()
+        use = (clock, clock.time, caller(), loop_here() if self._turns else None)
         if at.closed is not None and not self._in_order(use, at.closed):
-            self._race(f"channel {channel.name!r}", ("send", use), ("close", at.closed))
-        if len(at.sent) < SENDERS:
-            at.sent[clock.slot] = use
-        else:
-            remember(at.sent, use, SENDERS)
+            self._race_on_channel(channel, ("send", use), ("close", at.closed))
+        if len(at.sent) >= SENDERS and clock.slot not in at.sent:
+            # the oldest: a race with it will not be found
+            del at.sent[next(iter(at.sent))]
+        at.sent[clock.slot] = use
 
     def write(self, party: Hashable, address: Hashable) -> None:
         clock = self._clocks.get(party) or self._find(party)
@@ -262,22 +263,27 @@ class Detector(Instrument):
         # a close
         channel: Any = address
         at = self._address(channel)
-        use = Use(clock, clock.time, caller(sys._getframe(1)))
-        if self._turns:
-            use.home = loop_here()
+        use = (clock, clock.time, caller(), loop_here() if self._turns else None)
         for sent in at.sent.values():
             if not self._in_order(use, sent):
-                self._race(f"channel {channel.name!r}", ("close", use), ("send", sent))
+                self._race_on_channel(channel, ("close", use), ("send", sent))
         at.sent.clear()
         at.closed = use
 
-    def _in_order(self, use: Use, earlier: Use) -> bool:
-        clock = use.clock
+    @staticmethod
+    def _in_order(use: _Use, earlier: _Use) -> bool:
+        clock, _, _, home = use
         if clock.pending is not None:
             clock.settle()
-        return clock.knows(earlier.clock, earlier.time) or (
-            use.home is not None and use.home == earlier.home
+        return clock.knows(earlier[0], earlier[1]) or (
+            home is not None and home == earlier[3]
         )
+
+    def _race_on_channel(
+        self, channel: Any, now: tuple[str, _Use], before: tuple[str, _Use]
+    ) -> None:
+        sides = [(what, use[0], use[2]) for what, use in (now, before)]
+        self._race(f"channel {channel.name!r}", *sides)
 
     def _shadow_of(self, address: Any) -> Shadow:
         thing, part = address if isinstance(address, _TUPLE) else (address, None)
@@ -308,7 +314,7 @@ class Detector(Instrument):
         with self._lock:
             found = self._check.read(shadow, clock, at)
         if found is not None:
-            self._race_on(shadow, ("read", Use(clock, clock.time, at)), found)
+            self._race(shadow.what, ("read", clock, at), found)
 
     def _write(self, shadow: Shadow, clock: Clock, frame: FrameType) -> None:
         if shadow.again is clock and shadow.written == clock.time:
@@ -319,27 +325,18 @@ class Detector(Instrument):
         with self._lock:
             found = self._check.write(shadow, clock, at)
         if found is not None:
-            self._race_on(shadow, ("write", Use(clock, clock.time, at)), found)
+            self._race(shadow.what, ("write", clock, at), found)
 
-    def _race_on(self, shadow: Shadow, now: tuple[str, Use], found: Found) -> None:
-        wrote, clock, at = found
-        before = Use(clock, 0, at)
-        self._race(shadow.what, now, ("write" if wrote else "read", before))
-
-    def _race(self, what: str, now: tuple[str, Use], before: tuple[str, Use]) -> None:
+    def _race(self, what: str, now: Side, before: Side) -> None:
         """Note a race, unless one between the same two places is known."""
-        places = frozenset((place(now[1].at), place(before[1].at)))
+        places = frozenset((place(now[2]), place(before[2])))
         # all items of a list or dict are one there
         key = what.partition("[")[0], places
         with self._lock:
             if key in self._known:
                 return
             self._known.add(key)
-        race = DataRace(
-            what,
-            access(now[0], now[1].clock, now[1].at),
-            access(before[0], before[1].clock, before[1].at),
-        )
+        race = DataRace(what, access(*now), access(*before))
         self.races.append(race)
         if self._report == "log":
             _log.warning("%s", race)
@@ -365,7 +362,8 @@ def detector(report: Report = "raise", *, mode: Mode = "strict") -> Detector:
     Args:
         report: ``"raise"``: leaving it raises an ``ExceptionGroup`` of the races.
             ``"collect"``: they are in ``.races``. ``"log"``: in ``.races``, and each
-            is a warning of the logger ``gochan.race`` as soon as it is found.
+            is a warning of the logger ``gochan.race`` as soon as it is found, maybe
+            in a channel operation: its handlers must not use channels.
         mode: ``"strict"``: Go's rule, any two accesses that nothing orders.
             ``"await_atomic"``: for programs that rely on one event loop, where only
             an await lets others run: a write after an await that rests on a read

@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import _instrument
 from . import _active, _places
+from ._foreign import LOCKS, Locked
 from ._places import Cell
 
 __all__ = ()
@@ -29,9 +30,19 @@ def new_cell(name: str) -> Cell:
 
 
 def read_attribute(thing: Any, name: str) -> Any:
+    """Returns it; a lock as one that tells what it orders."""
     if _active.detector is not None:
+        if type(thing) in LOCKS and name in ("acquire", "release"):
+            return Locked(thing)
         _places.read_attribute(thing, name, getframe(1))
     return thing
+
+
+def enter(manager: Any) -> Any:
+    """What a ``with`` statement is given."""
+    if _active.detector is not None and type(manager) in LOCKS:
+        return Locked(manager)
+    return manager
 
 
 def write_attribute(thing: Any, name: str) -> Any:

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary, ref
 
 from .. import _instrument
 from .._goroutine import Goroutine
+from . import _foreign
 from ._clock import Clock, Slots
 from ._stack import capture
 
@@ -137,6 +138,9 @@ class Parties:
 
     def created(self, goroutine: Goroutine[Any], parent: Hashable) -> None:
         """``parent`` starts it: all that it did comes before."""
+        if goroutine is goroutine._scope._main:
+            # its runtime may have been imported for it
+            _foreign.look()
         clock = self.clocks.get(parent) or self.find(parent)
         child = self._of_goroutine(goroutine)
         if child.site:

@@ -9,6 +9,7 @@
     x                 read_name(x, cell)          x a global or closure variable
     x = v             x = v; write_name(cell)
     x += v            use_name(cell); x += v; write_name(cell)
+    with m: ...       with enter(m): ...
 
 Everything is evaluated once and in the same order as before. An access is told just
 before it is done, or where that cannot be written, just after it. The *cell* of a
@@ -31,6 +32,7 @@ __all__ = ("FUNCTIONS", "rewrite")
 
 # what rewritten code calls, and the names it has there
 FUNCTIONS = (
+    "enter",
     "imported",
     "imports_end",
     "new_cell",
@@ -199,6 +201,10 @@ class _Rewriter(ast.NodeTransformer):
 
     def _with(self, node: Any) -> Any:
         self._parts(node, "items")
+        if isinstance(node, ast.With):
+            for item in node.items:
+                manager = item.context_expr
+                item.context_expr = _at(_call("enter", manager), manager)
         node.body = self._body(node.body)
         return node
 
@@ -268,7 +274,9 @@ class _Rewriter(ast.NodeTransformer):
         node.names += [CELL + name for name in node.names]
         return node
 
-    def visit_TypeAlias(self, node: ast.AST) -> ast.AST:
+    def visit_TypeAlias(  # pragma: no cover  # 3.12 and later
+        self, node: ast.AST
+    ) -> ast.AST:
         return node
 
     # Scopes

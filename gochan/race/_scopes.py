@@ -145,8 +145,8 @@ class _Finder(ast.NodeVisitor):
         for arg in (*every, args.vararg, args.kwarg):
             if arg is not None:
                 scope.bound.add(arg.arg)
-        for parameter in getattr(node, "type_params", ()):
-            scope.bound.add(parameter.name)
+        # 3.12 and later
+        scope.bound.update(one.name for one in getattr(node, "type_params", ()))
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         self.scope.bound.add(node.name)

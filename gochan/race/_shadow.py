@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from ._clock import Clock
     from ._stack import Stack
 
-__all__ = ("AwaitAtomic", "Shadow", "Strict", "Use", "loop_here", "remember")
+__all__ = ("AwaitAtomic", "Shadow", "Side", "Strict", "loop_here")
 
 # how many unordered reads are remembered of one variable
 READERS = 128
 
 
-class Use:
-    """One access: by whom, when, and where."""
+class _Use:
+    """The last read of one party: by whom, when, and where."""
 
     __slots__ = ("at", "clock", "home", "time", "version")
 
@@ -77,33 +77,33 @@ class Shadow:
         self.reader: Clock | None = None
         self.read = 0
         self.read_at: Stack = ()
-        self.readers: dict[int, Use] | None = None
+        self.readers: dict[int, _Use] | None = None
         # only in mode await_atomic: the writer's event loop, and the number of writes
         self.home: int | None = None
         self.version = 0
 
 
-# the earlier access of a race: whether it was a write, whose, where
-Found = tuple[bool, "Clock", "Stack"]
+# one side of a race: what was done, by whom, and where
+Side = tuple[str, "Clock", "Stack"]
 
 
 class Strict:
     """Go's rule: two accesses that nothing orders, at least one of them a write."""
 
     @staticmethod
-    def read(shadow: Shadow, clock: Clock, at: Stack) -> Found | None:
-        found: Found | None = None
+    def read(shadow: Shadow, clock: Clock, at: Stack) -> Side | None:
+        found: Side | None = None
         writer = shadow.writer
         if writer is not None and not clock.knows(writer, shadow.written):
-            found = True, writer, shadow.written_at
+            found = "write", writer, shadow.written_at
         reader, readers = shadow.reader, shadow.readers
         if readers is not None:
-            remember(readers, Use(clock, clock.time, at), READERS)
+            _remember(readers, _Use(clock, clock.time, at))
         elif reader is not None and not clock.knows(reader, shadow.read):
             # a second reader that is not ordered with the first
             shadow.readers = {
-                reader.slot: Use(reader, shadow.read, shadow.read_at),
-                clock.slot: Use(clock, clock.time, at),
+                reader.slot: _Use(reader, shadow.read, shadow.read_at),
+                clock.slot: _Use(clock, clock.time, at),
             }
         shadow.reader = clock
         shadow.read = clock.time
@@ -111,22 +111,22 @@ class Strict:
         return found
 
     @staticmethod
-    def write(shadow: Shadow, clock: Clock, at: Stack) -> Found | None:
-        found: Found | None = None
+    def write(shadow: Shadow, clock: Clock, at: Stack) -> Side | None:
+        found: Side | None = None
         writer = shadow.writer
         if writer is not None and not clock.knows(writer, shadow.written):
-            found = True, writer, shadow.written_at
+            found = "write", writer, shadow.written_at
         elif shadow.readers is not None:
             for use in shadow.readers.values():
                 if not clock.knows(use.clock, use.time):
-                    found = False, use.clock, use.at
+                    found = "read", use.clock, use.at
                     break
             shadow.readers = None
             shadow.reader = None
         elif (reader := shadow.reader) is not None and not clock.knows(
             reader, shadow.read
         ):
-            found = False, reader, shadow.read_at
+            found = "read", reader, shadow.read_at
         shadow.writer = shadow.again = clock
         shadow.written = clock.time
         shadow.written_at = at
@@ -143,8 +143,8 @@ class AwaitAtomic:
     """
 
     @staticmethod
-    def read(shadow: Shadow, clock: Clock, at: Stack) -> Found | None:
-        found: Found | None = None
+    def read(shadow: Shadow, clock: Clock, at: Stack) -> Side | None:
+        found: Side | None = None
         home = loop_here()
         writer = shadow.writer
         if (
@@ -152,13 +152,13 @@ class AwaitAtomic:
             and not clock.knows(writer, shadow.written)
             and (home is None or home != shadow.home)
         ):
-            found = True, writer, shadow.written_at
-        use = Use(clock, clock.time, at)
+            found = "write", writer, shadow.written_at
+        use = _Use(clock, clock.time, at)
         use.home = home
         use.version = shadow.version
         if shadow.readers is None:
             shadow.readers = {}
-        remember(shadow.readers, use, READERS)
+        _remember(shadow.readers, use)
         shadow.reader = clock
         shadow.read = clock.time
         # the next write makes a difference: to this reader
@@ -166,8 +166,8 @@ class AwaitAtomic:
         return found
 
     @staticmethod
-    def write(shadow: Shadow, clock: Clock, at: Stack) -> Found | None:
-        found: Found | None = None
+    def write(shadow: Shadow, clock: Clock, at: Stack) -> Side | None:
+        found: Side | None = None
         home = loop_here()
         readers = shadow.readers
         # it has used up what it read
@@ -178,13 +178,13 @@ class AwaitAtomic:
                 own is not None and own.clock is clock and own.version != shadow.version
             )
             if stale or home is None or home != shadow.home:
-                found = True, writer, shadow.written_at
+                found = "write", writer, shadow.written_at
         if readers:
             for slot, use in list(readers.items()):
                 if clock.knows(use.clock, use.time):
                     del readers[slot]
                 elif home is None or home != use.home:
-                    found = found or (False, use.clock, use.at)
+                    found = found or ("read", use.clock, use.at)
                     del readers[slot]
         shadow.version += 1
         shadow.home = home
@@ -201,16 +201,16 @@ def loop_here() -> int | None:
     return None if running_loop() is None else get_ident()
 
 
-def remember(uses: dict[int, Use], use: Use, most: int) -> None:
-    """Add a use, by slot. Beyond ``most``, drop some that cannot be missed, or must."""
+def _remember(uses: dict[int, _Use], use: _Use) -> None:
+    """Add a read, by slot. If there are many, drop some that will not be missed."""
     clock = use.clock
     uses.pop(clock.slot, None)
-    if len(uses) >= most:
-        # what comes after this use comes after those, too
+    if len(uses) >= READERS:
+        # what comes after this one comes after those, too
         for slot, other in list(uses.items()):
             if clock.knows(other.clock, other.time):
                 del uses[slot]
-        if len(uses) >= most:
+        if len(uses) >= READERS:
             # the oldest: a race with it will not be found
             del uses[next(iter(uses))]
     uses[clock.slot] = use

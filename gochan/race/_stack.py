@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import itertools
 import os.path
+import sys
 from traceback import FrameSummary, StackSummary
 from typing import TYPE_CHECKING, Any
 
+from .. import _chan
 from .._goroutine import watched
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ DEPTH = 12
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 # where a goroutine begins: what is outside of it is not its own
 _ROOT = watched.__code__
+# of the frames of channels, which are passed by quickly
+_FACES: Any = vars(_chan)
 # with these files begins what runs threads and loops
 _RUNTIMES = tuple(
     os.sep + os.path.join(*parts)
@@ -53,13 +57,22 @@ def capture(frame: FrameType | None, depth: int = DEPTH) -> Stack:
     return tuple(found)
 
 
-def caller(frame: FrameType | None) -> Stack:
-    """The user's call of an operation of gochan, and who called that."""
+def caller() -> Stack:
+    """The user's send or close, and who called that; asked by the detector's event."""
+    # this function, the event, what told it, the operation itself
+    frame: FrameType | None = sys._getframe(4)
+    while frame is not None and frame.f_globals is _FACES:
+        frame = frame.f_back
     while frame is not None and frame.f_globals["__name__"].startswith("gochan."):
         if frame.f_code is _ROOT:
             return ()
         frame = frame.f_back
-    return capture(frame, 2)
+    if frame is None or frame.f_code is _ROOT:
+        return ()
+    before = frame.f_back
+    if before is None or before.f_code is _ROOT:
+        return (frame.f_code, frame.f_lasti)
+    return (frame.f_code, frame.f_lasti, before.f_code, before.f_lasti)
 
 
 def _line(code: CodeType, lasti: int) -> int:

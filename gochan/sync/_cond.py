@@ -222,7 +222,10 @@ class Cond:
         while True:
             try:
                 self.locker._blocking_relock(_thread.firm_waiter)
-            except BaseException as error:  # noqa: BLE001  # raised below
+            except BaseException as error:
+                if _thread.loop_runs():
+                    # a fiber that is being closed cannot wait any more
+                    raise
                 # Ctrl-C, on the main thread
                 interrupt = error
             else:

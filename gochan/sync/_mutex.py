@@ -29,6 +29,7 @@ passed over.
 from __future__ import annotations
 
 from _thread import allocate_lock
+from sys import modules
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, cast, final
 
@@ -41,7 +42,7 @@ from ._errors import UnlockOfUnlocked
 from ._locker import Locker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable
     from types import TracebackType
     from typing import TypeVar
 
@@ -78,7 +79,7 @@ class Mutex(Locker):
     Not to be used from a signal handler or ``__del__``.
     """
 
-    __slots__ = ("_free", "_gate", "_guard", "_holder", "_take", "_waiters", "_waking")
+    __slots__ = ("_free", "_gate", "_guard", "_take", "_waiters", "_waking")
 
     def __init__(self) -> None:
         self._gate = gate = allocate_lock()
@@ -88,8 +89,6 @@ class Mutex(Locker):
         self._guard = allocate_lock()
         self._waiters = WaitQueue(self._guard)
         self._waking = False
-        # who has it; known only while an instrument is installed
-        self._holder: Hashable = None
 
     # The async face
 
@@ -173,10 +172,27 @@ class Mutex(Locker):
             RuntimeError: this thread runs an event loop: write
                 ``await mu.lock()``.
         """
-        _thread.check_call("mu.blocking_lock()", "await mu.lock()", timeout)
+        if (
+            timeout is not None
+            or "trio" in modules
+            or ("asyncio" in modules and _thread.running_loop() is not None)
+            or _thread.cancelled
+        ):
+            _thread.check_call("mu.blocking_lock()", "await mu.lock()", timeout)
         if _instrument.active is None and self._take(False):
             return
         self._blocking_relock(_thread.waiter, timeout)
+
+    def __enter__(self) -> None:
+        if (
+            "trio" in modules
+            or ("asyncio" in modules and _thread.running_loop() is not None)
+            or _thread.cancelled
+        ):
+            _thread.check_call("`with lock`", "async with lock", None)
+        if _instrument.active is None and self._take(False):
+            return
+        self._blocking_relock(_thread.waiter)
 
     @parks("sync.Mutex.Lock")
     @uninterrupted
@@ -236,7 +252,6 @@ class Mutex(Locker):
                     raise UnlockOfUnlocked
                 if (seen := _instrument.active) is not None:
                     seen.release(_instrument.current_party(), self)
-                self._holder = None
                 waiter = self._hand_over() if self._starving() else None
                 if waiter is None:
                     self._free()
@@ -255,8 +270,7 @@ class Mutex(Locker):
         if not self._take(False):
             return False
         if (seen := _instrument.active) is not None:
-            self._holder = party = _instrument.current_party()
-            seen.acquire(party, self)
+            seen.acquire(_instrument.current_party(), self)
         return True
 
     def _starving(self) -> bool:
@@ -271,7 +285,6 @@ class Mutex(Locker):
             waiter.ok = True
             waiter.value = _HANDED
             if (seen := _instrument.active) is not None:
-                self._holder = waiter.party
                 seen.acquire(waiter.party, self)
                 seen.goroutine_woken(waiter.party)
         return waiter

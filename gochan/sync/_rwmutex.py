@@ -65,7 +65,6 @@ class RWMutex(Locker):
     __slots__ = (
         "_acquire",
         "_guard",
-        "_holder",
         "_readers",
         "_release",
         "_waiting_readers",
@@ -82,8 +81,6 @@ class RWMutex(Locker):
         self._writing = False
         self._waiting_readers = WaitQueue(guard)
         self._waiting_writers = WaitQueue(guard)
-        # who writes; known only while an instrument is installed
-        self._holder: Hashable = None
 
     # The async face
 
@@ -231,7 +228,6 @@ class RWMutex(Locker):
                 raise UnlockOfUnlocked("sync: Unlock of unlocked RWMutex")
             if (seen := _instrument.active) is not None:
                 seen.release(_instrument.current_party(), (self, "r"))
-                self._holder = None
             if self._nobody_waits():
                 self._writing = False
                 return
@@ -286,7 +282,6 @@ class RWMutex(Locker):
         if how is _WRITE:
             # of all readers that have left
             seen.acquire(party, (self, "w"))
-            self._holder = party
 
     def _leave(self, how: str) -> list[Waiter]:
         """Go out; who is let in for that."""

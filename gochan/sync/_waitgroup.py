@@ -18,7 +18,6 @@ from _thread import allocate_lock
 from typing import (
     TYPE_CHECKING,
     Any,
-    NoReturn,
     TypeVar,
     TypeVarTuple,
     cast,
@@ -31,6 +30,7 @@ from .._backends import _thread, uninterrupted
 from .._budget import budget
 from .._cases import RecvCase
 from .._chan import Chan
+from .._crossing import handle_for
 from .._parked import parks
 from .._scope import require_scope
 from .._waiter import WaitQueue
@@ -272,8 +272,20 @@ class WaitGroup:
             seen.acquire(zero, self)
             zero.close()
 
-    def __reduce__(self) -> NoReturn:
-        refuse_copy(self)
+    # In other processes: see executors._handles
+
+    _gochan_calls_ = frozenset({"_when_zero", "add"})
+
+    def _gochan_home_(self) -> tuple[Any, ...]:
+        from ._passed import make
+
+        return (make,)
+
+    def _when_zero(self) -> Any:
+        return self.__gochan_case__().channel
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return handle_for(self) or refuse_copy(self)
 
     def __repr__(self) -> str:
         with self._guard:

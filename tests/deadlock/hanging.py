@@ -19,7 +19,19 @@ from typing import TYPE_CHECKING, Any, cast
 import anyio
 
 import gochan
-from gochan import Chan, go, nil, recv, run, scope, select, send, time
+from gochan import (
+    Chan,
+    go,
+    nil,
+    recv,
+    run,
+    scope,
+    select,
+    semaphore,
+    send,
+    sync,
+    time,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -203,6 +215,141 @@ async def a_goroutine_on_the_runtimes_own_terms() -> None:
     else:
         async with asyncio.TaskGroup() as tasks:
             await tasks.create_task(receive(ch))
+
+
+# With locks, and what is made of them
+
+
+@program
+async def locks_in_both_orders() -> None:
+    a, b, ready = sync.Mutex(), sync.Mutex(), Chan[None]()
+
+    async def ab() -> None:
+        async with a:
+            await ready.send(None)
+            await b.lock()
+
+    async def ba() -> None:
+        async with b:
+            await ready.recv()
+            await a.lock()
+
+    async with scope():
+        go(ab)
+        go(ba)
+
+
+@program
+async def a_lock_twice() -> None:
+    mutex = sync.RWMutex()
+    await mutex.lock()
+    await mutex.rlock()
+
+
+@program
+async def a_wait_group() -> None:
+    group = sync.WaitGroup()
+    group.add(2)
+
+    async def done(group: sync.WaitGroup) -> None:
+        group.done()
+
+    go(done, group)
+    await group.wait()
+
+
+@program
+async def a_condition() -> None:
+    condition = sync.Cond(sync.Mutex())
+    async with condition:
+        await condition.wait()
+
+
+@program
+async def a_semaphore() -> None:
+    weighted = semaphore.Weighted(1)
+    await weighted.acquire()
+    await weighted.acquire()
+
+
+# Elsewhere
+
+
+def block_on(source: Chan[int], sink: Chan[int]) -> None:
+    source.blocking_recv()
+    sink.blocking_send(1)
+
+
+async def wait_on(source: Chan[int], sink: Chan[int]) -> None:
+    await source.recv()
+    await sink.send(1)
+
+
+async def on(executor: Any, function: Callable[..., Any]) -> None:
+    a, b = Chan[int](name="a"), Chan[int](name="b")
+    async with scope():
+        go(function, a, b, on=executor, name="left")
+        go(function, b, a, on=executor, name="right")
+
+
+@program
+async def on_threads() -> None:
+    await on(gochan.threads, block_on)
+
+
+@program
+async def on_few_threads() -> None:
+    """A parked goroutine gives its place to the next one."""
+    async with gochan.executors.threads(1) as pool:
+        await on(pool, block_on)
+
+
+@program
+async def on_fibers() -> None:
+    await on(gochan.fibers, block_on)
+
+
+@program
+async def on_loops() -> None:
+    async with gochan.executors.loops(2) as loops:
+        await on(loops, wait_on)
+
+
+@program
+async def on_different_threads_and_loops() -> None:
+    a, b, c = Chan[int](name="a"), Chan[int](name="b"), Chan[int](name="c")
+    async with gochan.executors.loops(1) as loops, scope():
+        go(block_on, a, b, on=gochan.threads, name="thread")
+        go(wait_on, b, c, on=loops, name="loop")
+        go(wait_on, c, a, name="here")
+
+
+@program
+async def with_a_pool_that_has_nothing_to_do() -> None:
+    async with gochan.executors.threads(2) as pool:
+        assert await go(lambda: 7, on=pool) == 7
+        await receive(Chan[int](name="ch"))
+
+
+@program
+async def two_runs_wait_for_each_other() -> None:
+    ch, back = Chan[int](name="ch"), Chan[int](name="back")
+
+    def other() -> None:
+        try:
+            run(ch.recv, backend=backend)
+        except gochan.DeadlockError:
+            steps.append("the other one")
+        except gochan.ChanClosed:
+            pass
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    try:
+        await back.recv()
+    finally:
+        ch.close()
+        thread.join()
 
 
 # After something else has happened

@@ -417,6 +417,7 @@ async def a_foreign_task_waits_for_a_thread() -> int:
         questions.wait()
         anyio.from_thread.run_sync(event.set)
 
+    got = 0
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(foreign)
         tasks.start_soon(anyio.to_thread.run_sync, wake)

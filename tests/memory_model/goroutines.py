@@ -11,6 +11,7 @@ import types
 import gochan
 from gochan import Chan, go, nil, recv, select
 from support.litmus import OK, RACE, World, litmus
+from support.threads import until
 
 LOOPS = ("asyncio", "trio")
 
@@ -291,18 +292,19 @@ async def a_thread(w: World) -> None:
 
 @litmus("P4", RACE)
 async def a_thread_that_nobody_joins(w: World) -> None:
-    ended = threading.Event()
+    # not an event, which would put them in order
+    ended: list[None] = []
 
     def work() -> None:
         w.x.write()
-        ended.set()
+        ended.append(None)
         over.wait(30)
 
     over = threading.Event()
     thread = threading.Thread(target=work)
     w.clocks.starts(thread)
     thread.start()
-    assert ended.wait(30)
+    until(lambda: ended)
     w.x.write()
     over.set()
     thread.join()

@@ -674,6 +674,38 @@ def test_plain_values_as_addresses() -> None:
         x.store(2)
 
 
+def test_a_swap_at_a_plain_address() -> None:
+    x, y = Var(0, name="x"), Var(0, name="y")
+
+    def work() -> None:
+        seen = _instrument.active
+        assert seen is not None
+        x.store(1)
+        seen.release_acquire(_instrument.current_party(), "swap")
+        y.store(1)
+
+    with race.detector(report="collect") as detector:
+        worker = start(work)
+        while worker.thread.is_alive():
+            pass
+        seen = _instrument.active
+        assert seen is not None
+        seen.release_acquire(_instrument.current_party(), "swap")
+        x.store(2)
+        y.store(2)
+    assert lines(detector.races) == ["write/write Var 'y'"]
+
+
+def test_a_party_that_allows_no_weak_references() -> None:
+    """It has a new clock each time: nobody knows when it is gone."""
+    x = Var(0)
+    with race.detector(report="collect") as detector:
+        with _instrument.acting(("some", "body")):
+            x.store(1)
+        x.load()
+    assert detector.races[0].previous.by == "('some', 'body')"
+
+
 # Clocks
 
 
@@ -836,3 +868,46 @@ def test_what_a_timer_has_started(backend: dict[str, Any]) -> None:
 
     (one,) = found(main, backend)
     assert _line_of(one.access.created) == "time.after_func(0, later)"
+
+
+def test_a_cancelled_goroutine_closes_what_the_canceller_sent_to(
+    backend: dict[str, Any],
+) -> None:
+    ch = Chan[int](3)
+
+    async def child() -> None:
+        try:
+            await nil.recv()
+        finally:
+            ch.close()
+
+    async def main() -> None:
+        g = go(child)
+        await settle()
+        await ch.send(1)
+        g.cancel()
+        await settle()
+
+    assert found(main, backend) == []
+
+
+def test_a_scope_from_before_is_cancelled(backend: dict[str, Any]) -> None:
+    x = Var(0)
+
+    async def child() -> None:
+        try:
+            await nil.recv()
+        finally:
+            x.store(1)
+
+    async def main() -> None:
+        async with gochan.scope() as s:
+            with race.detector():
+                go(child)
+                await settle()
+                x.store(2)
+                s.cancel()
+                with contextlib.suppress(BaseException):
+                    await settle()
+
+    gochan.run(main, **backend)

@@ -564,6 +564,20 @@ def test_decimal_computes_as_before(tmp_path: Path) -> None:
                 assert str(ours) == str(theirs)
 
 
+def test_what_has_no_attributes(tmp_path: Path) -> None:
+    namespace = rewritten(
+        """
+        def f(thing):
+            thing.x = 1
+        """,
+        tmp_path,
+    )
+    with race.detector():
+        for thing in ("text", 5, (1,)):
+            with pytest.raises(AttributeError):
+                namespace["f"](thing)
+
+
 # The analysis of names
 
 

@@ -7,7 +7,6 @@ import random
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -23,14 +22,17 @@ from gochan import (
     SendChan,
     WouldBlock,
     blocking_select,
+    context,
     recv,
     select,
     select_nowait,
     send,
+    sync,
+    time,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ("Config", "Locked", "NeedsTwo", "OnlyHere", "Unpicklable")
 
@@ -93,7 +95,9 @@ async def apid() -> int:
 
 
 async def library() -> str:
-    return gochan._backends.backend().__name__.rpartition("._")[2]  # type: ignore[attr-defined]  # a module
+    module: Any = gochan._backends.backend()  # pyright: ignore[reportAttributeAccessIssue,reportUnknownMemberType,reportUnknownVariableType]
+    name: str = module.__name__  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
+    return name.rpartition("._")[2]  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
 
 
 def double(number: int) -> int:
@@ -344,10 +348,64 @@ async def aselect(cases: Sequence[tuple[Any, ...]], biased: bool) -> Any:
     return describe(await select(*table, biased=biased), table)
 
 
-def select_mixed(channel: Chan[int]) -> Any:
-    own = Chan[int](1)
-    own.send_nowait(1)
-    return outcome(select_nowait, recv(own), recv(channel))
+async def aselect_with_own(
+    form: str, channel: Chan[Any], own: Sequence[Any], told: SendChan[Any]
+) -> Any:
+    """Selects over a channel of elsewhere and ``len(own)`` channels of this process.
+
+    Each of those has a value in it if it is not None.
+    """
+    channels = [Chan[Any](1) for _ in own]
+    for ch, value in zip(channels, own, strict=True):
+        if value is not None:
+            ch.send_nowait(value)
+    cases: list[Any] = [recv(channel), *map(recv, channels)]
+    async with gochan.scope():
+        if form == "later":
+            # no value yet: it comes while we wait
+
+            async def later() -> None:
+                await told.send("waiting")
+                await channels[-1].send("later")
+
+            gochan.go(later)
+        chosen = (
+            select_nowait(*cases, biased=True)
+            if form == "nowait"
+            else await select(*cases, biased=form == "biased")
+        )
+    assert all(len(ch) <= 1 for ch in channels)
+    return describe(chosen, cases), [len(ch) for ch in channels]
+
+
+def select_with_own(channel: Chan[Any], timeout: float | None) -> Any:
+    own = Chan[int]()
+    cases = [recv(channel), recv(own), send(own, 1)]
+    return describe(blocking_select(*cases, timeout=timeout), cases)
+
+
+def select_two_homes(one: Chan[int], two: Chan[int]) -> Any:
+    return outcome(select_nowait, recv(one), recv(two))
+
+
+async def meet(far: Chan[int], number: int) -> list[int]:
+    """Two selects that meet here, while both wait for a channel elsewhere as well."""
+    own = Chan[int]()
+    met: list[int] = []
+
+    async def give() -> None:
+        for value in range(number):
+            await select(send(own, value), recv(far))
+
+    async def take() -> None:
+        for _ in range(number):
+            chosen = await select(recv(own), recv(far))
+            met.append(chosen.value)
+
+    async with gochan.scope():
+        gochan.go(give)
+        gochan.go(take)
+    return met
 
 
 # Cancellation
@@ -610,10 +668,75 @@ def storm(
                 if chosen is cases[0]:
                     return count
                 if isinstance(chosen, SendCase):
-                    note("sent", chosen.value)
+                    note("sent", chosen.value)  # pyright: ignore[reportUnknownArgumentType,reportUnknownMemberType]
                 else:
                     note("got", chosen.value)
         except (TimeoutError, WouldBlock):
             pass
         if count % 8 == 0 and stop.closed:
             return count
+
+
+# Contexts and wait groups
+
+USER: context.Key[str] = context.Key("user")
+
+
+def look_at_context(ctx: context.Context, timeout: float) -> dict[str, Any]:
+    deadline = ctx.deadline()
+    return {
+        "left": None if deadline is None else deadline - time.now(),
+        "err": ctx.err(),
+        "user": ctx.value(USER),
+        "text": ctx.value("text"),
+        "missing": ctx.value("missing"),
+        "closed": outcome(ctx.done().blocking_recv_ok, timeout=timeout),
+        "cause": context.cause(ctx),
+    }
+
+
+def until_done(ctx: context.Context, told: SendChan[Any]) -> Any:
+    """Wait for its end, and see what one that is derived from it says."""
+    derived, _ = context.with_cancel(ctx)
+    told.blocking_send("ready")
+    ctx.done().blocking_recv_ok()
+    return ctx.err(), context.cause(ctx), derived.err(), context.cause(derived)
+
+
+async def auntil_done(ctx: context.Context, told: SendChan[Any]) -> Any:
+    with ctx.scope():
+        await told.send("ready")
+        await Chan[None]().recv()
+    own = Chan[int]()
+    chosen = await select(ctx, recv(own))
+    return ctx.err(), chosen.ok
+
+
+def pass_on(ctx: context.Context, sink: SendChan[Any]) -> None:
+    sink.blocking_send(ctx)
+
+
+async def await_group(wg: sync.WaitGroup, told: SendChan[Any]) -> str:
+    await told.send(repr(wg))
+    await wg.wait()
+    chosen = await select(wg, Chan[int]())
+    return "waited" if not chosen.ok else "?"
+
+
+def be_done(wg: sync.WaitGroup, number: int) -> Any:
+    wg.add(1)
+    for _ in range(number + 1):
+        wg.done()
+    return outcome(wg.blocking_wait, timeout=0.01), outcome(wg.done)
+
+
+async def go_in_group(wg: sync.WaitGroup, ch: SendChan[int]) -> None:
+    async with gochan.scope():
+        wg.go(ch.send, 1)
+        wg.go(ch.send, 2)
+
+
+async def make_context(sink: SendChan[Any]) -> None:
+    ctx, _ = context.with_cancel(context.background())
+    kept.append(ctx)
+    await sink.send(context.with_value(ctx, "pid", os.getpid()))

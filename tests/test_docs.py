@@ -1,0 +1,190 @@
+"""The documentation: every program in it runs, and prints what the page says.
+
+Programs in files (``NAME.py`` beside ``NAME.out``) run as programs of their own. Fenced
+blocks run in the order in which they stand on their page, and share their names.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+import gochan
+from gochan.executors import Executor
+
+sybil = pytest.importorskip("sybil", reason="sybil is not installed")
+from sybil.parsers.markdown import CodeBlockParser  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+if not DOCS.exists():
+    pytest.skip("the documentation is not here", allow_module_level=True)
+PROGRAMS = sorted(
+    path for path in DOCS.rglob("*.py") if path.with_suffix(".out").exists()
+)
+PAGES = sorted(
+    path
+    for path in DOCS.rglob("*.md")
+    # made from programs, which are run as such
+    if path.parent.name != "by-example"
+)
+SECONDS = 30
+
+# in virtual time, so that what it prints does not depend on how busy the machine is
+VIRTUAL = {"06_timeouts.py"}
+# trio runs goroutines in random order, on purpose
+ANY_ORDER = {"01_goroutines.py", "14_waitgroups.py"}
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(DOCS))
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=named)
+def test_a_program_prints_what_the_page_says(
+    program: Path, backend: dict[str, Any], tmp_path: Path
+) -> None:
+    if backend["backend_options"]:
+        pytest.skip("programs are run on the backends themselves")
+    source = program.read_text("utf-8")
+    runtime = backend["backend"]
+    if program.name in VIRTUAL:
+        bubble = f"__import__('gochan').testing.bubble(backend={runtime!r})"
+        source = source.replace("\nrun(main)", f"\n{bubble}.run(main)")
+    elif runtime != "asyncio":
+        source = source.replace("run(main)", f"run(main, backend={runtime!r})")
+    copy = tmp_path / program.name
+    copy.write_text(source, "utf-8")
+    if (texts := program.parent / "texts").exists():
+        shutil.copytree(texts, tmp_path / "texts")
+    here = str(Path(gochan.__file__).parent.parent)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(copy)],
+        env={**os.environ, "PYTHONPATH": here, "PYTHONUTF8": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    printed, expected = done.stdout, program.with_suffix(".out").read_text("utf-8")
+    if program.name in ANY_ORDER and runtime == "trio":
+        printed, expected = (
+            "".join(sorted(text.splitlines(keepends=True)))
+            for text in (printed, expected)
+        )
+    assert printed == expected
+    assert done.stderr == ""
+
+
+def blocks(page: Path) -> Iterator[Any]:
+    """The fenced programs of a page, compiled; await may stand outside a function."""
+    document = sybil.Sybil(parsers=[CodeBlockParser("python")], pattern="*.md").parse(
+        page
+    )
+    for example in document.examples():
+        if "--8<--" not in example.parsed:
+            # so that errors name the right line
+            source = "\n" * example.line + example.parsed
+            flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+            yield compile(source, page, "exec", flags, dont_inherit=True)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if "```python" in page.read_text("utf-8")],
+    ids=named,
+)
+def test_the_blocks_of_a_page_run(
+    page: Path,
+    backend: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # in the blocks, run(main) is on the backend under test
+    monkeypatch.setattr(gochan, "run", functools.partial(gochan.run, **backend))
+    names: dict[str, Any] = {"__name__": "__main__"}
+    programs = list(blocks(page))
+    if not any(program.co_flags & inspect.CO_COROUTINE for program in programs):
+        for program in programs:
+            exec(program, names)
+        return
+
+    async def cells() -> None:
+        for program in programs:
+            result = eval(program, names)
+            if result is not None:
+                await result
+
+    # as in a notebook, where a loop runs already
+    anyio.run(cells, **backend)
+
+
+def test_no_block_is_left_out_without_a_reason() -> None:
+    for page in PAGES:
+        for fence in re.findall(r"^ *```(.*)$", page.read_text("utf-8"), re.MULTILINE):
+            # with a title it is not run: the title says what it is a part of
+            if fence.startswith("py"):
+                assert re.fullmatch(r'python( title="[^"]+")?', fence), (page, fence)
+
+
+def test_generated_pages_are_up_to_date() -> None:
+    done = subprocess.run(
+        [sys.executable, str(DOCS / "generate.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"run python docs/generate.py:\n{done.stdout}"
+
+
+def raised() -> Iterator[tuple[str, str]]:
+    """The texts of what the library raises, and where; with … for what differs."""
+    for path in sorted(Path(gochan.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Raise) or not isinstance(node.exc, ast.Call):
+                continue
+            match node.exc.args:
+                case [ast.Constant(value=str(text)), *_]:
+                    yield text, path.name
+                case [ast.JoinedStr(values=parts), *_]:
+                    yield (
+                        "".join(
+                            str(part.value) if isinstance(part, ast.Constant) else "…"
+                            for part in parts
+                        ),
+                        path.name,
+                    )
+                case _:
+                    pass
+
+
+def test_every_error_text_has_an_entry() -> None:
+    page = (DOCS / "reference" / "errors.md").read_text("utf-8").replace("\\|", "|")
+    missing = {text: where for text, where in raised() if text not in page}
+    assert missing == {}, "say in reference/errors.md what to do"
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    pages = "".join(
+        page.read_text("utf-8") for page in (DOCS / "reference").glob("*.md")
+    )
+    for name in gochan.__all__:
+        if isinstance(getattr(gochan, name), Executor):
+            assert f"`gochan.{name}`" in pages, name
+        else:
+            assert re.search(rf"^::: gochan\.{name}$", pages, re.MULTILINE), name
