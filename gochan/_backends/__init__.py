@@ -177,8 +177,8 @@ class Ear:
 
     def hear(self) -> None:
         """It is so: from the thread that cancels."""
-        contexts, self.contexts = self.contexts, []
-        for context in contexts:
+        # another one may come meanwhile, from another thread
+        for context in tuple(self.contexts):
             context.ended()
 
 

@@ -151,7 +151,7 @@ def ear_of(task: Task) -> Ear:
         scope = state.cancel_scope
         return ear_below(scope) or _new_ear(scope)
     # one of its own, under which graft() puts another when it is told to end
-    scope = CancelScope()
+    scope: Any = CancelScope()
     scope._tasks.add(task)
     if state is None:
         states[task] = TaskState(None, scope)

@@ -93,11 +93,10 @@ clock = ThreadClock()
 class _Shifted:
     """The thread's clock, with the time of a loop whose time begins elsewhere."""
 
-    __slots__ = ("now", "stands_still")
+    stands_still = False
 
     def __init__(self, now: Callable[[], float]) -> None:
-        self.now: Callable[[], float] = now
-        self.stands_still = False
+        self.now = now
 
     def here(self) -> bool:
         return clock.here()
@@ -151,7 +150,8 @@ def _forked() -> None:
     """In the child of a fork there are no threads but the one that has forked."""
     global _posted, _posting
     clock.__init__()  # type: ignore[misc]  # whoever held its lock is not there
-    _posted, _posting = SimpleQueue(), threading.Lock()
+    fresh: SimpleQueue[Callable[[], object]] = SimpleQueue()
+    _posted, _posting = fresh, threading.Lock()
     _serving.clear()
 
 

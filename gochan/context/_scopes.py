@@ -147,6 +147,7 @@ class _Heard:
         )
 
     def ended(self) -> None:
-        # if it is the deadline that has passed, then it says so
-        self.context.expire()
-        self.context.cancel(Canceled(), None)
+        # asyncio's scopes say so in each turn of the loop
+        if self.context.err() is None:
+            # not by its deadline, as err() would have found out
+            self.context.cancel(Canceled(), None)
