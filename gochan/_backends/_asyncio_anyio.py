@@ -147,11 +147,11 @@ def ear_of(task: Task) -> Ear:
 
     states = task_states()
     state = states.get(task)
-    if state is not None and state.cancel_scope is not None:
-        scope = state.cancel_scope
+    scope: Any = state and state.cancel_scope
+    if scope is not None:
         return ear_below(scope) or _new_ear(scope)
     # one of its own, under which graft() puts another when it is told to end
-    scope: Any = CancelScope()
+    scope = CancelScope()
     scope._tasks.add(task)
     if state is None:
         states[task] = TaskState(None, scope)
