@@ -18,6 +18,7 @@ from ._backends import _thread, backend, uninterrupted
 from ._cases import RecvCase
 from ._chan import Chan
 from ._errors import CloseOfClosed, GoroutineCancelled
+from ._waiter import bar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
@@ -225,6 +226,7 @@ class Goroutine(Generic[R_co]):
         """
         done = self._ended()
         with done._lock:
+            bar(done._key)
             if not done.closed:
                 done.callbacks.append(callback)
                 return

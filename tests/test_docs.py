@@ -142,6 +142,20 @@ def test_no_block_is_left_out_without_a_reason() -> None:
                 assert re.fullmatch(r'python( title="[^"]+")?', fence), (page, fence)
 
 
+def test_the_program_that_hangs_says_what_the_page_shows() -> None:
+    done = subprocess.run(
+        [sys.executable, DOCS / "snippets" / "stuck.py"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert (done.returncode, done.stdout) == (1, "job 0\njob 1\njob 2\n")
+    report = (DOCS / "snippets" / "stuck.txt").read_text()
+    # the goroutines follow, with addresses and this machine's paths
+    assert f"\n{report}\ngoroutine 1 [" in done.stderr
+
+
 def test_generated_pages_are_up_to_date() -> None:
     done = subprocess.run(
         [sys.executable, str(DOCS / "generate.py"), "--check"],

@@ -182,7 +182,7 @@ async def test_a_peer_and_a_timeout_in_the_same_tick(order: str) -> None:
 
 
 async def test_a_timeout_leaves_no_cancellation_behind() -> None:
-    ch = Chan[int](1)
+    ch, last = Chan[int](1), Chan[int]()
 
     def work() -> int:
         with pytest.raises(TimeoutError):
@@ -190,12 +190,11 @@ async def test_a_timeout_leaves_no_cancellation_behind() -> None:
         for _ in range(200):
             ch.blocking_send(1)
             ch.blocking_recv()
-        return ch.blocking_recv()
+        return last.blocking_recv()
 
     async with scope():
         g = go(work, on=fibers)
-        await anyio.sleep(0.005)
-        await ch.send(7)
+        await last.send(7)
         assert await g == 7
 
 

@@ -8,6 +8,7 @@ import functools
 import gc
 import importlib.util
 import itertools
+import os
 import random
 import sys
 import threading
@@ -905,6 +906,81 @@ def test_lossy_buffers_account_for_every_value(buffer: buffers.Buffer[int]) -> N
         received = [number for each in receivers for number in each.join()]
     assert len(received) == len(set(received))
     assert len(received) + ch.stats().dropped == 1500
+
+
+# A loop that has just been started
+
+
+async def hand_over() -> int:
+    """The first operation here waits; not in a goroutine."""
+    ch = Chan[int]()
+    async with anyio.create_task_group() as others:
+
+        async def give() -> None:
+            await settle()
+            await ch.send(7)
+
+        others.start_soon(give)
+        return await ch.recv()
+
+
+@pytest.mark.parametrize("name", LOOPS[1:])
+@pytest.mark.parametrize("how", ["gochan", "anyio"])
+def test_the_first_operation_of_a_loop_while_another_one_is_busy(
+    name: Any, how: str
+) -> None:
+    """Nothing is known of it before that; the other loop must not be taken for it."""
+    _budget.budget.loops = frozenset()
+    _budget.budget.threads = False
+    _budget.budget.full = _budget.budget.left = _budget.OPERATIONS
+    ch = Chan[int]()
+
+    async def busy() -> int:
+        await ch.recv()
+        # woken by a peer, and the loop stands still here
+        start_loop = gochan.run if how == "gochan" else anyio.run
+        return start(functools.partial(start_loop, hand_over, backend=name)).join()
+
+    async def main() -> int:
+        g = go(busy)
+        await settle()
+        await ch.send(1)
+        return await g
+
+    assert gochan.run(main) == 7
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_the_first_operation_of_a_loop_in_a_forked_child() -> None:
+    """The parent's loop, which was draining, does not run there."""
+    ch = Chan[int]()
+
+    async def fork() -> int:
+        await ch.recv()
+        child = os.fork()
+        if child == 0:
+            try:
+                # not anyio.run(), which takes the parent's loop for running
+                os._exit(asyncio.run(exchange()))
+            finally:
+                os._exit(1)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    async def exchange() -> int:
+        inner = Chan[int]()
+        give = asyncio.create_task(inner.send(7))
+        value = await inner.recv()
+        await give
+        return value
+
+    async def main() -> int:
+        g = go(fork)
+        await settle()
+        await ch.send(1)
+        return await g
+
+    assert gochan.run(main) == 7
 
 
 # The budget

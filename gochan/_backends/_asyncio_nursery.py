@@ -47,7 +47,6 @@ class Nursery:
         loop = get_running_loop()
         assert loop is not None
         self.loop = loop
-        self.thread = get_ident()
         self.clock = clock()
         self.jobs: dict[Task | Job, Job] = {}
         # those of them that do not keep the scope open
@@ -77,10 +76,7 @@ class Nursery:
             self.background.add(job)
         box = self.mailbox
         # in a drain there is no need to ask which loop runs: 3.11 asks the kernel
-        if not (
-            (box.draining and get_ident() == self.thread)
-            or get_running_loop() is self.loop
-        ):
+        if not (box.draining == get_ident() or get_running_loop() is self.loop):
             # an entry until it has begun, so that close() waits for it
             self.jobs[job] = job
             self.loop.call_soon_threadsafe(self._arrive, job, context=copy_context())

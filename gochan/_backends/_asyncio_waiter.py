@@ -10,8 +10,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import types
+from _thread import get_ident
 from asyncio import CancelledError
 from asyncio import _get_running_loop as get_running_loop
 from collections import deque
@@ -70,7 +72,7 @@ class Mailbox:
     Waking appends here, and one callback of the loop runs them all: no Handle,
     no loop iteration and no poll of the selector for each.
 
-    A drain looks at ``ready`` once more after it has set ``draining`` to False.
+    A drain looks at ``ready`` once more after it has set ``draining`` to 0.
     Another thread appends first and reads ``draining`` second, so one of the two
     sees the other.
     """
@@ -83,7 +85,8 @@ class Mailbox:
         self.ready: deque[Any] = deque()
         # a drain is scheduled and has not begun
         self.armed = False
-        self.draining = False
+        # the thread that drains, 0 if none does
+        self.draining = 0
         # waiters to use again; only the loop's own thread touches it
         self.pool: deque[Waiter] = deque(maxlen=_POOL)
         self.turns: deque[_Turn] = deque(maxlen=_POOL)
@@ -93,7 +96,7 @@ class Mailbox:
     def post(self, woken: Any) -> bool:
         """Let ``woken`` run soon; from any thread. False if the loop is closed."""
         self.ready.append(woken)
-        return self.draining or self.ask()
+        return self.draining != 0 or self.ask()
 
     def ask(self) -> bool:
         """Have ``ready`` drained, which has been appended to."""
@@ -122,7 +125,7 @@ class Mailbox:
         ready = self.ready
         woken: Any = None
         self.armed = False
-        self.draining = True
+        self.draining = get_ident()
         try:
             for _ in range(max(len(ready), _BATCH)):
                 if not ready:
@@ -134,7 +137,7 @@ class Mailbox:
             woken = None
             # also when KeyboardInterrupt or SystemExit comes out of a task: the
             # rest must not be lost
-            self.draining = False
+            self.draining = 0
             if ready and not self.armed:
                 self.arm()
 
@@ -146,6 +149,16 @@ class _Local(threading.local):
 _local = _Local()
 # the mailbox used last, by whatever thread: one comparison on the hot path
 _last: Mailbox | None = None
+
+
+def _forget() -> None:
+    """In a forked child no loop runs, though one may have been draining."""
+    global _last
+    _last = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 def mailbox() -> Mailbox:
@@ -265,7 +278,7 @@ class Waiter(AsyncWaiter):
     def wake(self) -> bool:
         box = self.box
         box.ready.append(self)
-        return box.draining or box.ask()
+        return box.draining != 0 or box.ask()
 
     # The protocol that asyncio.Task speaks
 
@@ -424,11 +437,10 @@ def firm_waiter(value: Any = None) -> Waiter:
 def _quick_waiter(value: Any = None) -> AsyncWaiter:
     """``any_waiter`` for the usual case, in one call."""
     box = _last
-    # In a drain, the loop of which it is runs here, unless there are loops on
-    # several threads. Elsewhere it has to be asked; a trio task may run on it, too,
-    # in guest mode.
+    # In a drain on this thread, the loop of which it is runs here. Elsewhere it has to
+    # be asked; a trio task may run on it, too, in guest mode.
     if box is None or (
-        (_cell.threads or not box.draining)
+        box.draining != get_ident()
         and (
             box.loop is not get_running_loop()
             or ("trio" in modules and modules["trio"].lowlevel.in_trio_task())
@@ -452,7 +464,7 @@ def _quick_park(queue: WaitQueue, value: Any = None) -> Generator[Any, Any, Any]
     box = _last
     # see _quick_waiter
     if box is None or (
-        (_cell.threads or not box.draining)
+        box.draining != get_ident()
         and (
             box.loop is not get_running_loop()
             or ("trio" in modules and modules["trio"].lowlevel.in_trio_task())
@@ -544,7 +556,7 @@ def _quick_yield() -> Generator[Any, Any, None]:
     box = _last
     # see _quick_waiter
     if box is None or (
-        (_cell.threads or not box.draining)
+        box.draining != get_ident()
         and (
             box.loop is not get_running_loop()
             or ("trio" in modules and modules["trio"].lowlevel.in_trio_task())
