@@ -290,5 +290,5 @@ def _handle(number: int, frame: FrameType | None) -> None:
         _restore()
         if callable(before):
             before(number, frame)
-        elif before == _signal.SIG_DFL:
+        elif before == _signal.SIG_DFL:  # pragma: no cover  # it ends the program
             _signal.raise_signal(number)

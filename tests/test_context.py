@@ -18,6 +18,7 @@ import gochan
 from gochan import (
     Chan,
     RecvChan,
+    _backends,
     context,
     go,
     nil,
@@ -575,3 +576,110 @@ async def test_a_cancelled_deadline_leaves_no_alarm() -> None:
     # not at 0.5
     assert ctx.err() == Canceled()
     assert time.now() == 1
+
+
+@in_bubble
+async def test_a_deadline_below_one_that_is_done() -> None:
+    parent, cancel = context.with_cancel(context.background())
+    cancel()
+    ctx, _ = context.with_timeout(parent, 5)
+    assert ctx.err() == Canceled()
+    await time.sleep(10)
+    assert ctx.err() == Canceled()
+
+
+def ours(ctx: Context) -> Any:
+    """Past what is given away."""
+    return ctx[0] if isinstance(ctx, context.Derived) else ctx
+
+
+class Told:
+    def __init__(self) -> None:
+        self.errors: list[Exception] = []
+
+    def cancel(self, error: Exception, why: BaseException) -> None:
+        self.errors.append(error)
+
+
+def test_adopted_just_after_it_was_cancelled() -> None:
+    """By another thread, between a look and the adoption."""
+    parent, cancel = context.with_cancel(context.background())
+    cancel()
+    child = Told()
+    ours(parent).adopt(child)()
+    assert child.errors == [Canceled()]
+    # to be let go of by one who was told does no harm
+    ours(parent).abandon(child)
+
+
+@in_bubble
+async def test_cancelled_while_its_alarm_is_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By another thread: then the alarm is not needed."""
+    parent, cancel = context.with_cancel(context.background())
+    clock: Any = type(_backends.clock())
+    call_at = clock.call_at
+    alarms: list[Any] = []
+
+    def interrupted(self: Any, when: float, call: Any) -> Any:
+        cancel()
+        alarms.append(call_at(self, when, call))
+        return alarms[0]
+
+    monkeypatch.setattr(clock, "call_at", interrupted)
+    ctx, _ = context.with_timeout(parent, 5)
+    monkeypatch.undo()
+    assert ctx.err() == Canceled()
+    await time.sleep(1)
+    # otherwise it would be waited for
+    assert len(alarms) == 1
+    before = time.now()
+    await go(time.sleep, 10)
+    assert time.now() == before + 10
+
+
+class Edges(gochan.Instrument):
+    """Which addresses whom has told, and who has been told by them."""
+
+    def __init__(self) -> None:
+        self.released: list[tuple[Any, Any]] = []
+        self.acquired: list[tuple[Any, Any]] = []
+
+    def release(self, party: Any, address: Any) -> None:
+        self.released.append((party, address))
+
+    def release_merge(self, party: Any, address: Any) -> None:
+        self.released.append((party, address))
+
+    def acquire(self, party: Any, address: Any) -> None:
+        self.acquired.append((party, address))
+
+
+@pytest.mark.parametrize("found", ["by looking", "by its alarm"])
+def test_nobody_ends_a_context_whose_time_is_over(
+    backend: dict[str, Any], found: str
+) -> None:
+    """Whoever looks has no part in it; only who has set the deadline comes before."""
+    seen = Edges()
+    made: list[Context] = []
+
+    async def main() -> None:
+        ctx, _ = context.with_timeout(context.background(), 1)
+        made.append(ctx)
+        if found == "by its alarm":
+            await ctx.done().recv_ok()
+        else:
+            # the alarm is not called before this has ended
+            ours(ctx)._alarm.cancel()
+            await time.sleep(2)
+        assert ctx.err() == DeadlineExceeded()
+
+    testing.bubble(backend=backend["backend"], instruments=[seen]).run(main)
+    (ctx,) = map(ours, made)
+    (who_set,) = (p for p, address in seen.released if address == (ctx, "timer"))
+    (nobody,) = (p for p, address in seen.acquired if address == (ctx, "timer"))
+    assert nobody is not who_set
+    (who_ended,) = (p for p, address in seen.released if address is ctx)
+    assert who_ended is nobody
+    assert (who_set, ctx) in seen.acquired

@@ -27,6 +27,7 @@ from gochan import (
     Panic,
     WouldBlock,
     _backends,
+    _waiter,
     blocking_select,
     go,
     nil,
@@ -280,7 +281,8 @@ async def test_an_alarm_that_comes_too_late_does_nothing() -> None:
         def cancel(self) -> None:
             pass
 
-    schedule.clock = Slow()  # type: ignore[assignment]
+    slow: Any = Slow()
+    schedule.clock = slow
     waiting = go(timer.c.recv)
     await testing.wait()
     assert timer.reset(100)
@@ -641,6 +643,71 @@ async def test_a_function_is_called_once_for_each_setting() -> None:
     assert called == [2, 6, 6]
 
 
+@in_bubble
+async def test_a_call_that_comes_too_late_is_not_made() -> None:
+    called: list[float] = []
+    timer = time.after_func(1, lambda: called.append(time.now()))
+    stale = timer._generation
+    timer.reset(5)
+    timer._fire(stale)
+    await testing.wait()
+    assert not called
+    await time.sleep(6)
+    assert called == [5]
+
+
+@in_bubble
+async def test_in_a_select_a_ticker_stands_for_its_channel() -> None:
+    ticker = time.Ticker(1)
+    chosen = await select(ticker, nil)
+    assert chosen.index == 0
+    assert chosen.value == 1
+    ticker.stop()
+
+
+class Gone(_waiter.Waiter):
+    """Whose loop has been closed."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        super().__init__()
+        self.meanwhile = meanwhile
+
+    def wake(self) -> bool:
+        self.meanwhile()
+        return False
+
+
+@in_bubble
+async def test_who_is_gone_gives_its_tick_back() -> None:
+    ticker = time.Ticker(1)
+    schedule = ticker._schedule
+
+    def wait(meanwhile: Callable[[], object]) -> None:
+        with schedule.lock:
+            schedule.push(Gone(meanwhile))
+
+    # for whoever comes next
+    wait(lambda: None)
+    assert await ticker.c.recv() == 1
+    # for nobody
+    wait(lambda: None)
+    await time.sleep(1.5)
+    assert await ticker.c.recv() == 2
+    # but not if it has been set anew meanwhile
+    wait(lambda: ticker.reset(100))
+    await time.sleep(1.5)
+    assert select_nowait(ticker) is None
+    assert await ticker.c.recv() == 103
+    # and if all have given up, whoever looks next has it
+    wait(lambda: None)
+    node: Any = schedule.head
+    node.for_select()
+    node.waiter = node
+    assert node.claim()
+    await time.sleep(100.5)
+    assert ticker.c.recv_nowait() == 203
+
+
 def test_functions_set_and_stopped_by_threads(backend: dict[str, Any]) -> None:
     async def main() -> None:
         called = Chan[int](10)
@@ -819,18 +886,18 @@ async def test_an_infinite_timer_is_pending_for_ever() -> None:
 
 async def test_a_receiver_whose_loop_has_been_closed_is_passed_over() -> None:
     """Its tick goes to the next one."""
-    timer = time.Timer(0.02)
+    timer = time.Timer(3600)
     loop = asyncio.new_event_loop()
 
     def wait_elsewhere() -> None:
         task = loop.create_task(timer.c.recv())
         loop.run_until_complete(asyncio.sleep(0))
         loop.run_until_complete(asyncio.sleep(0))
-        loop.set_exception_handler(lambda *_: None)
         task._log_destroy_pending = False  # type: ignore[attr-defined]
         loop.close()
 
     await anyio.to_thread.run_sync(wait_elsewhere)
+    timer.reset(0)
     assert await timer.c.recv() <= time.now()
 
 

@@ -35,6 +35,7 @@ __all__ = (
     "Clock",
     "Ear",
     "Job",
+    "LoopClock",
     "Nursery",
     "Sleep",
     "any_waiter",
@@ -200,16 +201,20 @@ class Clock(Protocol):
     now: Callable[[], float]
     stands_still: bool
 
+    def call_at(self, when: float, call: Callable[[], object], /) -> Alarm:
+        """Call at ``when``, on the loop. What is called must not raise."""
+        ...
+
+
+class LoopClock(Clock, Protocol):
+    """The clock of a loop."""
+
     def here(self) -> bool:
-        """Whether its loop runs on the calling thread."""
+        """Whether the loop runs on the calling thread."""
         ...
 
     def soon(self, call: Callable[[], object], /) -> None:
         """Call on the loop, in a while; never, once it is closed."""
-
-    def call_at(self, when: float, call: Callable[[], object], /) -> Alarm:
-        """Call at ``when``, on the loop. What is called must not raise."""
-        ...
 
 
 class Sleep(Protocol):
@@ -269,7 +274,7 @@ class Sleep(Protocol):
 class Backend(Protocol):
     """The functions of a backend module."""
 
-    def clock(self) -> Clock:
+    def clock(self) -> LoopClock:
         """That of the running loop."""
         ...
 

@@ -51,12 +51,6 @@ class ThreadClock:
         self.now: Callable[[], float] = monotonic
         self.stands_still = False
 
-    def here(self) -> bool:
-        return threading.current_thread() is self.thread
-
-    def soon(self, call: Callable[[], object]) -> None:
-        self.call_at(-inf, call)
-
     def call_at(self, when: float, call: Callable[[], object]) -> Alarm:
         with self.changed:
             sooner = when < self.alarms.next()
@@ -97,12 +91,6 @@ class _Shifted:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
-
-    def here(self) -> bool:
-        return clock.here()
-
-    def soon(self, call: Callable[[], object]) -> None:
-        clock.soon(call)
 
     def call_at(self, when: float, call: Callable[[], object]) -> Alarm:
         return clock.call_at(monotonic() + (when - self.now()), call)
@@ -146,7 +134,7 @@ def _serve() -> None:
         _posted.get()()
 
 
-def _forked() -> None:
+def _forked() -> None:  # pragma: no cover  # in a child that leaves no data
     """In the child of a fork there are no threads but the one that has forked."""
     global _posted, _posting
     clock.__init__()  # type: ignore[misc]  # whoever held its lock is not there
@@ -155,5 +143,5 @@ def _forked() -> None:
     _serving.clear()
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch  # not on Windows
     os.register_at_fork(after_in_child=_forked)

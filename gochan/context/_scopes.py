@@ -102,7 +102,8 @@ def from_scope() -> Context:
             "thread: call it where one does, and pass the context on"
         )
     for known in ear.contexts:
-        if known.for_deadline == deadline:
+        # once it is cancelled there is no deadline any more
+        if deadline in (known.for_deadline, -inf):
             ctx: Context = known.context
             break
     else:
@@ -127,7 +128,7 @@ def _ear_on(backend: Backend) -> Ear:
         goroutine: Goroutine[Any] = party  # pyright: ignore[reportUnknownVariableType]
         if goroutine.away is not None:
             goroutine.away.enclose()
-        elif goroutine._scope._nursery.running(backend.current_task()) is goroutine:
+        else:
             goroutine._scope._nursery.enclose(goroutine)
     return backend.ear()
 

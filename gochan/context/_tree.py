@@ -19,6 +19,7 @@ context, since exceptions carry their tracebacks.
 from __future__ import annotations
 
 from _thread import allocate_lock
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol, final
 
 from .. import _instrument
@@ -192,9 +193,9 @@ class _Derived(Context):
             ctx = ctx._parent
         return ctx.value(key)
 
+    @abstractmethod
     def _suffix(self) -> str:
         """How it is called, after its parent."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         parts: list[str] = []

@@ -52,9 +52,9 @@ class _Exits(_instrument.Instrument):
         self.address = address
 
     def goroutine_finished(self, party: Hashable) -> None:
-        active = _instrument.active
-        if active is not None:
-            active.release_merge(party, self.address)
+        # itself, at least
+        assert _instrument.active is not None
+        _instrument.active.release_merge(party, self.address)
 
 
 @final
@@ -180,7 +180,7 @@ class Bubble:
 
     async def _main(self, coroutine: Coroutine[Any, Any, R]) -> R:
         _current.set(self)
-        clock = _backends.clock()
+        clock = _backends.backend().clock()
 
         def look_again() -> None:
             clock.soon(_nothing)

@@ -39,9 +39,10 @@ class _Waits(selectors.BaseSelector):
             return self._real.select(None)
         # what a thread has asked for before it fell asleep
         events = self._real.select(0)
-        if events or self._loop.pass_time():
-            return events
-        return self._real.select(None)
+        if not events and not self._loop.pass_time():
+            # the executor's threads end
+            events = self._real.select(None)  # pragma: no cover  # in no time
+        return events
 
     def register(
         self, fileobj: Any, events: int, data: Any = None
