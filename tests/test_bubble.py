@@ -30,6 +30,8 @@ from gochan import (
     yield_,
 )
 from gochan._backends import _thread
+from gochan._executor import Away
+from gochan.testing._outside import awaits_outside
 from support.virtual import in_bubble
 
 if TYPE_CHECKING:
@@ -588,3 +590,35 @@ def test_nothing_is_left_behind(bubble: testing.Bubble) -> None:
 
     bubble.run(main)
     assert not _thread.on_sleep
+
+
+def test_one_look_at_threads_is_not_enough() -> None:
+    """One may have been woken after it was seen, by one that was seen after that."""
+
+    class Thread(Away):
+        state: Any = "parked"
+        begin: Any = None
+        cancel: Any = None
+
+        def __init__(self, *asleep: object) -> None:
+            self.looks = list(asleep)
+
+        @property
+        def asleep(self) -> Any:
+            return self.looks.pop(0)
+
+    def look(*threads: Thread) -> bool:
+        coroutines = [thread.supervise() for thread in threads]
+        try:
+            return awaits_outside(lambda: coroutines)
+        finally:
+            for coroutine in coroutines:
+                coroutine.close()
+
+    assert not look()
+    assert not look(Thread(1, 1), Thread(2, 2))
+    # it runs
+    assert look(Thread(None))
+    # it slept, was woken, and sleeps again
+    assert look(Thread(1, 3), Thread(2, 2))
+    assert look(Thread(1, None), Thread(2, 2))
