@@ -277,6 +277,12 @@ class Core(Generic[T]):
         Raises:
             CloseOfClosed: it is closed already.
         """
+        for waiter in self._shut():
+            waiter.settle()
+
+    @uninterrupted
+    def _shut(self) -> list[Waiter]:
+        """Close it; whom that wakes is for the caller to settle."""
         with self._lock:
             bar(self._key)
             if self._closed:
@@ -298,8 +304,7 @@ class Core(Generic[T]):
             if (seen := _instrument.active) is not None:
                 _edges.closed(seen, self, waiters)
             unbar(self._key)
-        for waiter in waiters:
-            waiter.settle()
+        return waiters
 
     @property
     def name(self) -> str:

@@ -18,7 +18,7 @@ from ._backends import backend, uninterrupted
 from ._errors import Cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Hashable
     from concurrent.futures import Executor as FuturesExecutor
     from typing import Literal, TypeAlias
 
@@ -76,6 +76,14 @@ class Away(ABC):
     def state(self) -> Literal["runnable", "running", "parked"]:
         """What the function does; advisory. Asked until the goroutine has ended."""
 
+    @property
+    def asleep(self) -> Hashable:
+        """What the function sleeps on, if only a peer in gochan can wake it; or None.
+
+        A new one for each time it falls asleep.
+        """
+        return None
+
     @abstractmethod
     def begin(self) -> None:
         """Have the function run elsewhere. On the goroutine's own loop."""
@@ -83,6 +91,9 @@ class Away(ABC):
     @abstractmethod
     def cancel(self) -> None:
         """Pass a cancellation on. On the goroutine's own loop, after begin()."""
+
+    def enclose(self) -> None:  # noqa: B027  # only on a loop is it one
+        """See that it is in a cancel scope of its own. Where it runs, if on a loop."""
 
     def left(self) -> None:
         """The goroutine has ended, perhaps without having begun."""

@@ -24,7 +24,7 @@ from typing import (
 )
 from weakref import ref
 
-from . import _executor, _instrument
+from . import _backends, _executor, _instrument
 from ._backends import backend, uninterrupted
 from ._executor import Executor
 from ._goroutine import Goroutine, announce
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType, TracebackType
     from typing import Self
 
-    from ._backends import Backend, Nursery
+    from ._backends import Backend, Clock, Nursery
     from ._executor import AnyExecutor
 
 __all__ = (
@@ -264,6 +264,20 @@ class Scope:
             goroutine.cancelled()
             raise
         return goroutine
+
+    def _go_late(
+        self, fn: Callable[[], Coroutine[Any, Any, Any]], name: str, site: Site
+    ) -> None:
+        """Start what was to be called later, unless it is too late for that.
+
+        From any thread, and where nothing may be raised.
+        """
+        try:
+            if self._open:
+                self._go(fn, (), None, name, site)
+        except RuntimeError:
+            # it has been left meanwhile, or its loop closed
+            pass
 
     def _stay_here(self) -> Executor | None:
         """What keeps a new goroutine on the loop of the one that starts it."""
@@ -550,3 +564,14 @@ def _find_party() -> Hashable:
 
 
 _instrument.find_party = _find_party
+
+
+def _find_home() -> Clock | None:
+    """The clock of the loop of the scope that a goroutine started here would join."""
+    owner = current_scope.get()
+    while owner is not None and not owner._open:
+        owner = owner._outer
+    return None if owner is None else owner._nursery.clock
+
+
+_backends.find_home = _find_home

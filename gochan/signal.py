@@ -9,8 +9,8 @@ deliver the signal, as soon as that comes round.
 
 Source: Go's ``os/signal``. Notable differences: handlers are those of Python, so
 :func:`notify` has to be called on the main thread, and what was there before is put
-back; a second Ctrl-C that comes before the first could be delivered, because the loop
-is stuck, interrupts the program.
+back; a second Ctrl-C interrupts the program if the loop has had time to deliver the
+first one and has not: it is stuck.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import signal as _signal
 import sys
 import threading
 from signal import Signals
-from typing import TYPE_CHECKING, Any, TypeAlias, final
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 
 from . import _backends
 from ._cases import close_coroutine
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     Handler: TypeAlias = "Callable[[int, FrameType | None], Any] | int | None"
 
 __all__ = ("Received", "notify", "notify_context", "stop")
+
+# how long a loop may take to deliver Ctrl-C before it counts as stuck, in seconds
+_PATIENCE: Final = 0.1
 
 
 @final
@@ -60,24 +64,33 @@ class Received(Exception):
 class _Receiver:
     """Who is to be told of some signals, and on which loop."""
 
-    __slots__ = ("deliver", "pending", "post", "signals")
+    __slots__ = ("channel", "deliver", "post", "posted", "signals")
 
     def __init__(
-        self, signals: frozenset[Signals], deliver: Callable[[Signals], None]
+        self,
+        signals: frozenset[Signals],
+        deliver: Callable[[Signals], None],
+        channel: SendChan[Signals] | None = None,
     ) -> None:
         self.signals = signals
         self.deliver = deliver
         self.post = _backends.poster()
-        # of those that were posted, how many have not been delivered
-        self.pending = 0
+        # of notify()
+        self.channel = channel
+        # when those were posted that have not been delivered
+        self.posted: list[float] = []
 
     def tell(self, signum: Signals) -> bool:
         """From the handler. False if the loop is closed."""
-        self.pending += 1
+        self.posted.append(monotonic())
         return self.post(lambda: self._deliver(signum))
 
+    def stuck(self) -> bool:
+        """Whether the loop has had time to deliver what was posted, and has not."""
+        return bool(self.posted) and monotonic() - self.posted[0] > _PATIENCE
+
     def _deliver(self, signum: Signals) -> None:
-        self.pending -= 1
+        self.posted.pop(0)
         if self in _receivers:
             self.deliver(signum)
 
@@ -115,13 +128,9 @@ def notify(channel: SendChan[Signals], /, *signals: int) -> None:
         except SendOnClosed:
             stop(channel)
 
-    receiver = _Receiver(_checked(signals), send)
-    _channels.append((channel, receiver))
-    _install(receiver)
-
-
-# which receivers belong to a channel
-_channels: list[tuple[SendChan[Signals], _Receiver]] = []
+    # each is sent once, however often it was asked for
+    known = [each.signals for each in _receivers if each.channel == channel]
+    _install(_Receiver(_checked(signals).difference(*known), send, channel))
 
 
 def stop(channel: SendChan[Signals], /) -> None:
@@ -130,9 +139,8 @@ def stop(channel: SendChan[Signals], /) -> None:
     Signals that nobody else wants do again what they did before. Does nothing if none
     were sent to it.
     """
-    for pair in [pair for pair in _channels if pair[0] == channel]:
-        _channels.remove(pair)
-        _uninstall(pair[1])
+    for receiver in [each for each in _receivers if each.channel == channel]:
+        _uninstall(receiver)
 
 
 def notify_context(parent: Context, /, *signals: int) -> Derived[CancelFunc]:
@@ -188,7 +196,9 @@ def _check_channel(channel: object) -> None:
 
 def _checked(signals: tuple[object, ...]) -> frozenset[Signals]:
     if not signals:
-        return frozenset(map(Signals, _signal.valid_signals())) - _UNCATCHABLE - _FAULTS
+        if sys.platform == "win32":
+            return _OF_WINDOWS
+        return frozenset(Signals) - _UNCATCHABLE - _FAULTS
     wanted: set[Signals] = set()
     for each in signals:
         if not isinstance(each, int) or isinstance(each, bool):
@@ -239,12 +249,19 @@ def _install(receiver: _Receiver) -> None:
 
 
 def _uninstall(receiver: _Receiver) -> None:
-    if receiver not in _receivers:
+    if not _remove(receiver):
         return
-    _receivers.remove(receiver)
     if threading.current_thread() is threading.main_thread():
         _restore()
     # otherwise the handler does, when it is called next
+
+
+def _remove(receiver: _Receiver) -> bool:
+    try:
+        _receivers.remove(receiver)
+    except ValueError:
+        return False
+    return True
 
 
 def _restore() -> None:
@@ -262,17 +279,16 @@ def _handle(number: int, frame: FrameType | None) -> None:
     signum = Signals(number)
     before = _before.get(signum)
     receivers = [each for each in _receivers if signum in each.signals]
-    stuck = signum is Signals.SIGINT and any(each.pending for each in receivers)
+    stuck = signum is Signals.SIGINT and any(each.stuck() for each in receivers)
     told = [each.tell(signum) for each in receivers]
     if stuck:
-        # the loop has not come round since the last Ctrl-C
         raise KeyboardInterrupt
     if not any(told):
         # nobody wants it any more, or their loops are closed
         for receiver in receivers:
-            _receivers.remove(receiver)
+            _remove(receiver)
         _restore()
         if callable(before):
             before(number, frame)
-        elif before == _signal.SIG_DFL:
+        elif before == _signal.SIG_DFL:  # pragma: no cover  # it ends the program
             _signal.raise_signal(number)

@@ -293,7 +293,7 @@ async def test_one_whose_end_is_being_told_is_seen_no_more() -> None:
     class Ends(gochan.Instrument):
         names: ClassVar[list[str]] = []
 
-        def goroutine_finished(self, goroutine: gochan.Goroutine[Any]) -> None:
+        def goroutine_finished(self, goroutine: Any) -> None:
             self.names.append(goroutine.name)
             assert goroutine.name not in infos()
 

@@ -33,7 +33,9 @@ __all__ = (
     "AsyncWaiter",
     "Backend",
     "Clock",
+    "Ear",
     "Job",
+    "LoopClock",
     "Nursery",
     "Sleep",
     "any_waiter",
@@ -102,6 +104,11 @@ class Job(Protocol):
 class Nursery(Protocol):
     """Runs the goroutines of one scope on the loop that opened it."""
 
+    @property
+    def clock(self) -> Clock:
+        """That of the loop."""
+        ...
+
     def running(self, task: Any) -> Job | None:
         """The job that ``task``, which is the current one, runs."""
         ...
@@ -140,6 +147,9 @@ class Nursery(Protocol):
         """
         ...
 
+    def enclose(self, job: Job) -> object:
+        """See that ``job``, which runs here, is in a scope of its own."""
+
     def cancel_one(self, job: Job) -> None:
         """Cancel ``job`` at its next checkpoint and at all that follow."""
 
@@ -149,6 +159,28 @@ class Nursery(Protocol):
     async def close(self, error: BaseException | None) -> bool:
         """Wait for all jobs. True if ``error`` is the scope's own cancellation."""
         ...
+
+
+class Ear:
+    """Hears when the code under some cancel scope is cancelled, or that has ended.
+
+    A scope tells only its own tasks and the scopes below it. This takes the place of
+    one of them.
+
+    Attributes:
+        contexts: what is to be cancelled then; kept here by ``gochan.context``.
+    """
+
+    __slots__ = ("contexts",)
+
+    def __init__(self) -> None:
+        self.contexts: list[Any] = []
+
+    def hear(self) -> None:
+        """It is so: from the thread that cancels."""
+        # another one may come meanwhile, from another thread
+        for context in tuple(self.contexts):
+            context.ended()
 
 
 class Alarm(Protocol):
@@ -163,13 +195,26 @@ class Clock(Protocol):
 
     Attributes:
         now: gives seconds, from some point on; never goes back.
+        stands_still: it is not real time, and passes only as the loop sees fit.
     """
 
     now: Callable[[], float]
+    stands_still: bool
 
     def call_at(self, when: float, call: Callable[[], object], /) -> Alarm:
         """Call at ``when``, on the loop. What is called must not raise."""
         ...
+
+
+class LoopClock(Clock, Protocol):
+    """The clock of a loop."""
+
+    def here(self) -> bool:
+        """Whether the loop runs on the calling thread."""
+        ...
+
+    def soon(self, call: Callable[[], object], /) -> None:
+        """Call on the loop, in a while; never, once it is closed."""
 
 
 class Sleep(Protocol):
@@ -229,8 +274,15 @@ class Sleep(Protocol):
 class Backend(Protocol):
     """The functions of a backend module."""
 
-    def clock(self) -> Clock:
+    def clock(self) -> LoopClock:
         """That of the running loop."""
+        ...
+
+    def ear(self) -> Ear:
+        """Hears when the calling code is cancelled by a scope around it.
+
+        The same one again for the same scope.
+        """
         ...
 
     def poster(self) -> Callable[[Callable[[], object]], bool]:
@@ -339,13 +391,26 @@ def _load_asyncio() -> Any:
 
 
 def clock() -> Clock:
-    """The clock of the loop that runs here, else that of threads."""
+    """The clock of the loop that runs here.
+
+    In a thread: one with the time of the loop that its code belongs to, so that all
+    goroutines of a run agree on the time.
+    """
     try:
         return backend().clock()
     except RuntimeError:
-        from ._thread_clock import clock as of_threads
+        from . import _thread_clock
 
-        return of_threads
+        return _thread_clock.like(find_home())
+
+
+def _nowhere() -> Clock | None:
+    return None
+
+
+# replaced by the module that knows scopes
+find_home: Callable[[], Clock | None] = _nowhere
+"""The clock of the loop that the calling thread works for, if there is one."""
 
 
 def poster() -> Callable[[Callable[[], object]], bool]:

@@ -7,17 +7,16 @@ import sys
 from asyncio import _get_running_loop as get_running_loop
 from typing import TYPE_CHECKING, Any
 
-from ._asyncio_anyio import under_cancelled_scope
+from ._asyncio_anyio import ear_of, under_cancelled_scope
 from ._asyncio_clock import clock, poster
 from ._asyncio_nursery import Nursery
 from ._asyncio_sleep import Sleep
 from ._asyncio_waiter import firm_waiter, waiter, yield_now
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+    from . import Ear
 
 __all__ = (
     "Sleep",
@@ -25,6 +24,7 @@ __all__ = (
     "clock",
     "coroutine_of",
     "current_task",
+    "ear",
     "firm_waiter",
     "is_cancelled",
     "nursery",
@@ -58,9 +58,20 @@ def is_cancelled() -> bool:
     return task is not None and under_cancelled_scope(task)
 
 
+def ear() -> Ear:
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("a callback of the loop is in no cancel scope")
+    return ear_of(task)
+
+
 def same_again() -> tuple[str, dict[str, Any]]:
     loop = asyncio.get_running_loop()
-    return "asyncio", {"debug": loop.get_debug(), "loop_factory": type(loop)}
+    kind = type(loop)
+    if getattr(loop, "stands_still", False):
+        # the time of one loop alone: others are real
+        kind = asyncio.SelectorEventLoop
+    return "asyncio", {"debug": loop.get_debug(), "loop_factory": kind}
 
 
 def blocked_on(task: asyncio.Task[Any]) -> object | None:

@@ -10,17 +10,23 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
+from . import Ear
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
     import anyio
 
 __all__ = (
+    "ear_below",
+    "ear_of",
     "folded",
     "graft",
     "idle_worker",
     "is_marked",
     "is_task_group",
+    "scopes_of",
     "task_states",
     "under_cancelled_scope",
 )
@@ -97,6 +103,15 @@ def idle_worker(thread: int, last: FrameType) -> bool:
     return any(worker.ident == thread for worker in list(workers))
 
 
+def scopes_of(task: Task) -> Iterator[anyio.CancelScope]:
+    """The scopes that the task is in, innermost first."""
+    state = task_states().get(task)
+    scope = state and state.cancel_scope
+    while scope is not None:
+        yield scope
+        scope = scope._parent_scope
+
+
 def under_cancelled_scope(task: Task) -> bool:
     """Whether anyio would cancel the task at a checkpoint now."""
     state = task_states().get(task)
@@ -131,3 +146,56 @@ def graft(task: Task, reason: str | None) -> anyio.CancelScope:
     scope._deliver_cancellation(scope)
     result: anyio.CancelScope = scope
     return result
+
+
+class _Ear(Ear):
+    """In place of a scope below another one, which delivers its cancellation to it."""
+
+    __slots__ = ()
+
+    _shield = False
+    cancel_called = False
+
+    def _deliver_cancellation(self, origin: object) -> bool:  # noqa: ARG002  # as told
+        self.hear()
+        # it need not be told again
+        return False
+
+
+def ear_of(task: Task) -> Ear:
+    """Hears when the innermost scope that ``task`` is in is cancelled."""
+    # not anyio.CancelScope: as in graft()
+    from anyio._backends._asyncio import CancelScope, TaskState
+
+    states = task_states()
+    state = states.get(task)
+    scope: Any = state and state.cancel_scope
+    if scope is not None:
+        return ear_below(scope) or _new_ear(scope)
+    # one of its own, under which graft() puts another when it is told to end
+    scope = CancelScope()
+    scope._tasks.add(task)
+    if state is None:
+        states[task] = TaskState(None, scope)
+    else:
+        state.cancel_scope = scope
+    ear = _new_ear(scope)
+
+    def ended(_: object) -> None:
+        # older anyio goes on delivering to a task that is done
+        scope._tasks.discard(task)
+        ear.hear()
+
+    task.add_done_callback(ended)
+    return ear
+
+
+def ear_below(scope: Any) -> Ear | None:
+    """What hears there already."""
+    return next((below for below in scope._child_scopes if type(below) is _Ear), None)
+
+
+def _new_ear(scope: Any) -> Ear:
+    ear = _Ear()
+    scope._child_scopes.add(ear)
+    return ear

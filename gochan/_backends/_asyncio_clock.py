@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from asyncio import _get_running_loop as get_running_loop
 from contextvars import Context
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,9 +28,11 @@ class Alarm:
         self.handle: TimerHandle | None = None
 
     def start(self, when: float) -> None:
-        if self.call is not None:
+        # another thread may cancel it meanwhile
+        call = self.call
+        if call is not None:
             # otherwise it would copy the caller's context
-            self.handle = self.loop.call_at(when, self.call, context=_context)
+            self.handle = self.loop.call_at(when, call, context=_context)
 
     def cancel(self) -> None:
         self.call = None
@@ -42,9 +47,18 @@ class Alarm:
 class LoopClock:
     """The time of one loop, for any thread."""
 
+    __slots__ = ("loop", "now", "stands_still")
+
     def __init__(self, loop: AbstractEventLoop) -> None:
         self.loop = loop
-        self.now: Callable[[], float] = loop.time
+        self.now: Callable[[], float] = monotonic if _is_real(loop) else loop.time
+        self.stands_still: bool = getattr(loop, "stands_still", False)
+
+    def here(self) -> bool:
+        return get_running_loop() is self.loop
+
+    def soon(self, call: Callable[[], object]) -> None:
+        _soon(self.loop, call)
 
     def call_at(self, when: float, call: Callable[[], object]) -> Alarm:
         alarm = Alarm(self.loop, call)
@@ -55,6 +69,18 @@ class LoopClock:
         return alarm
 
 
+def _is_real(loop: AbstractEventLoop) -> bool:
+    """Whether its time is that of ``time.monotonic()``.
+
+    uvloop's is, on Linux, but as it was when the turn of the loop began: whoever works
+    for long without a pause would see no time pass.
+    """
+    kind = type(loop)
+    return kind.time is asyncio.BaseEventLoop.time or (
+        kind.__module__.partition(".")[0] == "uvloop" and sys.platform == "linux"
+    )
+
+
 _context = Context()
 
 
@@ -63,22 +89,22 @@ def _soon(loop: AbstractEventLoop, call: Callable[..., object], *args: Any) -> N
         loop.call_soon_threadsafe(call, *args, context=_context)
     except RuntimeError:
         # closed: its time has stopped
-        if not loop.is_closed():
-            raise
+        assert loop.is_closed()
 
 
-# of the loop that asked for one last
+# that of the loop which asked last
 _last: LoopClock | None = None
 
 
 def clock() -> LoopClock:
     global _last
     loop = get_running_loop()
+    last = _last
+    if last is not None and last.loop is loop:
+        return last
     assert loop is not None
-    found = _last
-    if found is None or found.loop is not loop:
-        found = _last = LoopClock(loop)
-    return found
+    _last = made = LoopClock(loop)
+    return made
 
 
 def poster() -> Callable[[Callable[[], object]], bool]:

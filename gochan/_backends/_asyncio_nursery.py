@@ -22,7 +22,8 @@ import anyio
 
 from .. import _budget
 from . import discard
-from ._asyncio_anyio import graft, task_states
+from ._asyncio_anyio import ear_below, graft, task_states
+from ._asyncio_clock import clock
 from ._asyncio_eager import begin, can_begin, new_task
 from ._asyncio_mailbox import after_woken, mailbox
 from ._asyncio_waiter import waiter
@@ -47,6 +48,7 @@ class Nursery:
         loop = get_running_loop()
         assert loop is not None
         self.loop = loop
+        self.clock = clock()
         self.jobs: dict[Task | Job, Job] = {}
         # those of them that do not keep the scope open
         self.background: set[Job] = set()
@@ -266,6 +268,9 @@ class Nursery:
 
         after_woken(insist)
 
+    def enclose(self, job: Job) -> None:
+        """Nothing to do: see ``_asyncio_anyio.ear_of``."""
+
     async def close(self, error: BaseException | None) -> bool:
         self.closing = True
         if error is not None:
@@ -284,6 +289,8 @@ class Nursery:
                     waiting.shield = True
         self.idle = None
         self.closed = True
+        if (ear := ear_below(self.body)) is not None:
+            ear.hear()
         own = self.body.__exit__(type(error) if error else None, error, None)
         if isinstance(error, CancelledError) and not own:
             raise error

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from . import AsyncWaiter
 
-__all__ = ("inside", "park", "shield", "spend")
+__all__ = ("give_way", "inside", "park", "shield", "spend")
 
 
 def inside() -> bool:
@@ -37,7 +37,15 @@ def spend() -> None:
     if budget.left > 0:
         budget.left -= 1
     elif _backends.must_yield():
-        modules["greenback"].await_(_backends.backend().yield_now())
+        give_way()
+
+
+def give_way() -> None:
+    """Let others run.
+
+    Cancellation: raises if it is due.
+    """
+    modules["greenback"].await_(_backends.backend().yield_now())
 
 
 def park(waiter: AsyncWaiter, timeout: float | None) -> bool:

@@ -15,21 +15,24 @@ from typing import TYPE_CHECKING, Any
 from .. import _backends, _instrument
 from .._errors import Cancelled
 from .._waiter import Waiter as BaseWaiter
-from . import _fiber
+from . import Ear, _fiber
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Hashable
     from threading import Lock
 
-    from . import AsyncWaiter
+    from . import AsyncWaiter, Clock
 
 __all__ = (
     "Seat",
     "Waiter",
     "cancelled",
     "check_call",
+    "ear",
     "firm_waiter",
+    "is_cancelled",
     "loop_runs",
+    "on_sleep",
     "shielded",
     "waiter",
 )
@@ -91,7 +94,16 @@ class Seat:
     ``lock`` when they look for the other.
     """
 
-    __slots__ = ("cancelled", "ident", "lock", "outer", "party", "shields", "waiter")
+    __slots__ = (
+        "cancelled",
+        "ear",
+        "ident",
+        "lock",
+        "outer",
+        "party",
+        "shields",
+        "waiter",
+    )
 
     def __init__(self, party: Hashable) -> None:
         self.party = party
@@ -103,6 +115,8 @@ class Seat:
         self.waiter: _SeatWaiter | None = None
         # what Cancelled is raised with
         self.cancelled: str | None = None
+        # hears when it is cancelled or left; made when somebody wants to
+        self.ear: Ear | None = None
         # how many shielded() blocks it is in
         self.shields = 0
 
@@ -134,6 +148,8 @@ class Seat:
             with outer.lock:
                 if outer.cancelled is not None:
                     cancelled.add(ident)
+        if self.ear is not None:
+            self.ear.hear()
 
     def cancel(self, message: str) -> None:
         """Cancel the blocking calls from now on; from any thread."""
@@ -144,8 +160,19 @@ class Seat:
             if self.ident:
                 cancelled.add(self.ident)
             parked = None if self.shields else self.waiter
+            ear = self.ear
+        if ear is not None:
+            ear.hear()
         if parked is not None:
             parked.cancel()
+
+    @property
+    def asleep(self) -> Hashable:
+        """What its thread sleeps on for ever, unless a peer wakes it; None if not."""
+        waiter = self.waiter
+        if waiter is None or not waiter.for_ever or waiter.claimed():
+            return None
+        return waiter
 
     def due(self) -> bool:
         """Whether a blocking call has to raise."""
@@ -173,12 +200,14 @@ cancelled: set[int] = set()
 class _SeatWaiter(Waiter):
     """One wait of a thread that runs a goroutine."""
 
-    __slots__ = ("cancelled", "seat")
+    __slots__ = ("cancelled", "for_ever", "seat")
 
     def __init__(self, value: Any, seat: Seat) -> None:
         super().__init__(value)
         self.seat = seat
         self.cancelled = False
+        # whether its thread sleeps without a timeout
+        self.for_ever = False
 
     def park_thread(self, timeout: float | None) -> bool:
         """As that of any thread.
@@ -187,6 +216,11 @@ class _SeatWaiter(Waiter):
             Cancelled: the goroutine has been cancelled, and the waiter withdrawn.
         """
         seat = self.seat
+        if timeout:
+            home = _backends.find_home()
+            if home is not None and home.stands_still:
+                return self._park_until(home, timeout)
+        self.for_ever = timeout is None
         seat.parks()
         try:
             with seat.lock:
@@ -194,6 +228,8 @@ class _SeatWaiter(Waiter):
                 due = seat.due()
             if due:
                 self.cancel()
+            for told in on_sleep:
+                told()
             woken = super().park_thread(timeout)
         finally:
             seat.waiter = None
@@ -202,11 +238,48 @@ class _SeatWaiter(Waiter):
             raise seat.cancellation()
         return woken
 
+    def _park_until(self, clock: Clock, seconds: float) -> bool:
+        """Sleep with a timeout in the time of ``clock``, which is not real."""
+        late = False
+
+        def wake() -> None:
+            nonlocal late
+            if self.withdraw():
+                late = True
+                self.wake()
+
+        alarm = clock.call_at(clock.now() + seconds, wake)
+        try:
+            self.park_thread(None)
+        finally:
+            alarm.cancel()
+        return not late
+
     def cancel(self) -> None:
         """Withdraw it, if no peer was faster, and wake the thread."""
         if self.withdraw():
             self.cancelled = True
             self.wake()
+
+
+# Who wants to know when a goroutine on a thread falls asleep: called on that thread.
+on_sleep: list[Callable[[], object]] = []
+
+
+def ear() -> Ear | None:
+    """Hears when the goroutine that runs on this thread is cancelled, if one does."""
+    seat = _seats.get(get_ident())
+    if seat is None:
+        return None
+    with seat.lock:
+        if seat.ear is None:
+            seat.ear = Ear()
+        return seat.ear
+
+
+def is_cancelled() -> bool:
+    """Whether the goroutine that runs on this thread has been cancelled."""
+    return get_ident() in cancelled
 
 
 def _running_loop() -> object:

@@ -6,6 +6,7 @@ seconds; it is a daemon, so it does not hold up the end of the program.
 
 from __future__ import annotations
 
+import os
 import threading
 from math import inf
 from queue import SimpleQueue
@@ -17,12 +18,13 @@ from ._alarms import Alarms
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from . import Clock
     from ._alarms import Entry
 
-__all__ = ("ThreadClock", "clock", "post", "serve_posts")
+__all__ = ("ThreadClock", "clock", "like", "post", "serve_posts")
 
 # seconds without anything to do, after which the thread ends
-_IDLE: Final = 5.0
+_IDLE: Final = 1.0
 
 
 class Alarm:
@@ -47,6 +49,7 @@ class ThreadClock:
         self.changed = threading.Condition()
         self.thread: threading.Thread | None = None
         self.now: Callable[[], float] = monotonic
+        self.stands_still = False
 
     def call_at(self, when: float, call: Callable[[], object]) -> Alarm:
         with self.changed:
@@ -80,6 +83,30 @@ class ThreadClock:
 
 clock = ThreadClock()
 
+
+class _Shifted:
+    """The thread's clock, with the time of a loop whose time begins elsewhere."""
+
+    stands_still = False
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.now = now
+
+    def call_at(self, when: float, call: Callable[[], object]) -> Alarm:
+        return clock.call_at(monotonic() + (when - self.now()), call)
+
+
+def like(home: Clock | None) -> Clock:
+    """A clock for a thread that works for the loop of ``home``.
+
+    It does not depend on whether the loop has time for it, unless the loop's time is
+    not real.
+    """
+    if home is None or home.now is monotonic:
+        return clock
+    return home if home.stands_still else _Shifted(home.now)
+
+
 # What is put here, a thread calls. SimpleQueue may be put to where a signal has
 # interrupted the same thread in the middle of it.
 _posted: SimpleQueue[Callable[[], object]] = SimpleQueue()
@@ -105,3 +132,16 @@ def serve_posts() -> None:
 def _serve() -> None:
     while True:
         _posted.get()()
+
+
+def _forked() -> None:  # pragma: no cover  # in a child that leaves no data
+    """In the child of a fork there are no threads but the one that has forked."""
+    global _posted, _posting
+    clock.__init__()  # type: ignore[misc]  # whoever held its lock is not there
+    fresh: SimpleQueue[Callable[[], object]] = SimpleQueue()
+    _posted, _posting = fresh, threading.Lock()
+    _serving.clear()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch  # not on Windows
+    os.register_at_fork(after_in_child=_forked)

@@ -21,14 +21,14 @@ from trio.lowlevel import (
 from .. import _backends, _budget
 from . import critical, discard, uninterrupted
 from ._trio_clock import clock, poster
-from ._trio_private import current, graft, spawn
+from ._trio_private import current, ear_of, graft, spawn
 from ._trio_sleep import Sleep
 from ._trio_waiter import Waiter, firm_waiter, waiter, yield_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
 
-    from . import Job
+    from . import Ear, Job
 
 __all__ = (
     "Nursery",
@@ -37,6 +37,7 @@ __all__ = (
     "clock",
     "coroutine_of",
     "current_task",
+    "ear",
     "firm_waiter",
     "is_cancelled",
     "nursery",
@@ -63,7 +64,14 @@ def is_cancelled() -> bool:
 
 
 def same_again() -> tuple[str, dict[str, Any]]:
-    return "trio", {}
+    # each run would have a clock that begins elsewhere; that of a test is its own
+    clock = trio.lowlevel.current_clock()
+    real = type(clock).__module__ == "trio._core._run"
+    return "trio", {"clock": clock} if real else {}
+
+
+def ear() -> Ear:
+    return ear_of(current_task())
 
 
 def blocked_on(task: trio.lowlevel.Task) -> object | None:
@@ -95,6 +103,7 @@ class Nursery:
     def __init__(self) -> None:
         self.token = current_trio_token()
         self.runner = current.runner
+        self.clock = clock()
         self.manager = trio.open_nursery(strict_exception_groups=True)
         self.jobs: dict[trio.lowlevel.Task, Job] = {}
         # what other threads have started and has not arrived
@@ -105,7 +114,7 @@ class Nursery:
         self.closing = False
         self.closed = False
         self.cancelling = False
-        # tasks told to end, with the scope that each was put in
+        # tasks that were put in a scope of their own, such as those told to end
         self.grafts: dict[trio.lowlevel.Task, trio.CancelScope] = {}
         # those of which _budget.cancelled() has been told
         self.told: set[Job] = set()
@@ -223,7 +232,7 @@ class Nursery:
     def _over(self, job: Job, task: trio.lowlevel.Task) -> None:
         job.handle = None
         del self.jobs[task]
-        if self.told:
+        if self.told or self.grafts:
             self._untell(job, task)
         if self.background:
             self.background.discard(job)
@@ -248,11 +257,18 @@ class Nursery:
         self._on_loop(self._cancel_all, reason)
 
     def _cancel_job(self, job: Job) -> None:
-        task: trio.lowlevel.Task | None = job.handle
-        if task is not None and task not in self.grafts:
-            self._tell(job)
+        if job.handle is not None:
+            scope = self.enclose(job)
+            if not scope.cancel_called:
+                self._tell(job)
+                _cancel(scope, job.reason)
+
+    def enclose(self, job: Job) -> trio.CancelScope:
+        task: trio.lowlevel.Task = job.handle
+        scope = self.grafts.get(task)
+        if scope is None:
             self.grafts[task] = scope = graft(task, self.nursery)
-            _cancel(scope, job.reason)
+        return scope
 
     def _tell(self, job: Job) -> None:
         if job not in self.told:

@@ -6,6 +6,7 @@ trio ends it with the run.
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -30,23 +31,24 @@ __all__ = ("RunClock", "clock", "poster")
 class Alarm:
     """A call that the system task will make."""
 
-    __slots__ = ("clock", "entry", "wanted")
+    __slots__ = ("clock", "entry", "wanted", "when")
 
-    def __init__(self, clock: RunClock) -> None:
+    def __init__(self, clock: RunClock, when: float) -> None:
         self.clock = clock
+        self.when = when
         self.entry: Entry | None = None
         self.wanted = True
 
-    def start(self, when: float, call: Callable[[], object]) -> None:
+    def start(self, call: Callable[[], object]) -> None:
         if self.wanted:
-            self.entry = self.clock.add(when, call)
+            self.entry = self.clock.add(self.when, call)
 
     def cancel(self) -> None:
         self.wanted = False
         if not self.clock.here():
             self.clock.soon(self.cancel)
-        elif self.entry is not None:
-            self.clock.alarms.cancel(self.entry)
+        elif self.entry:
+            self.clock.remove(self.when, self.entry)
 
 
 class RunClock:
@@ -54,10 +56,12 @@ class RunClock:
 
     def __init__(self) -> None:
         self.token = current_trio_token()
-        self.now: Callable[[], float] = current_clock().current_time
+        clock = current_clock()
+        self.now: Callable[[], float] = clock.current_time
+        self.stands_still: bool = getattr(clock, "stands_still", False)
         self.alarms = Alarms()
-        self.sleeping = trio.CancelScope()
-        spawn_system_task(self.serve, name="gochan clock")
+        # the task's, once it has begun
+        self.sleeping: trio.CancelScope | None = None
 
     def here(self) -> bool:
         return in_trio_run() and current_trio_token() is self.token
@@ -70,22 +74,35 @@ class RunClock:
             pass
 
     def call_at(self, when: float, call: Callable[[], object]) -> Alarm:
-        alarm = Alarm(self)
+        alarm = Alarm(self, when)
         if self.here():
-            alarm.start(when, call)
+            alarm.start(call)
         else:
-            self.soon(alarm.start, when, call)
+            self.soon(alarm.start, call)
         return alarm
 
     def add(self, when: float, call: Callable[[], object]) -> Entry:
         entry = self.alarms.add(when, call)
-        self.sleeping.deadline = min(when, self.sleeping.deadline)
+        if self.sleeping is None:
+            self.sleeping = trio.CancelScope(deadline=when)
+            spawn_system_task(self.serve, name="gochan clock")
+        elif when < self.sleeping.deadline:
+            self.sleeping.deadline = when
         return entry
+
+    def remove(self, when: float, entry: Entry) -> None:
+        self.alarms.cancel(entry)
+        sleeping = self.sleeping
+        # not to be woken for nothing, nor to look as if there were something to do
+        if sleeping is not None and when <= sleeping.deadline < inf:
+            sleeping.deadline = self.alarms.next()
 
     async def serve(self) -> None:
         while True:
             while (call := self.alarms.due(self.now())) is not None:
                 call()
+                # nothing of it is kept until the next one
+                del call
             self.sleeping = trio.CancelScope(deadline=self.alarms.next())
             with self.sleeping:
                 await trio.sleep_forever()

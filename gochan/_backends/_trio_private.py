@@ -19,10 +19,12 @@ import trio
 # not public
 from trio._core._run import GLOBAL_RUN_CONTEXT, CancelStatus, Task
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+from . import Ear
 
-__all__ = ("current", "graft", "spawn")
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+
+__all__ = ("current", "ear_of", "graft", "scopes_of", "spawn")
 
 # ``runner`` and ``task`` are what runs in this thread; missing where nothing does
 current: Any = GLOBAL_RUN_CONTEXT
@@ -87,3 +89,38 @@ def graft(task: Task, nursery: trio.Nursery) -> trio.CancelScope:
             outermost = outermost.parent
         outermost.parent = status
     return made
+
+
+def scopes_of(task: Task) -> Iterator[trio.CancelScope]:
+    """The scopes that the task is in, innermost first."""
+    inner: Any = task
+    status = inner._cancel_status
+    while status is not None:
+        yield status._scope
+        status = status.parent
+
+
+class _Ear(Ear):
+    """In place of a task, in a cancel status of its own."""
+
+    __slots__ = ()
+
+    def _attempt_delivery_of_any_pending_cancel(self) -> None:
+        self.hear()
+
+
+def ear_of(task: Task) -> Ear:
+    """Hears when the innermost scope that ``task`` is in is cancelled, or closed."""
+    inner: Any = task
+    outer: Any = inner._cancel_status
+    for status in outer.children:
+        for member in status.tasks:
+            if isinstance(member, _Ear):
+                return member
+    # Any: a scope that nobody has entered, and what is no task
+    scope: Any = trio.CancelScope()
+    status = CancelStatus(scope=scope, parent=outer)
+    ear: Any = _Ear()
+    status._tasks.add(ear)
+    result: Ear = ear
+    return result

@@ -81,10 +81,9 @@ def after_func(ctx: Context, fn: Callable[[], Any]) -> Callable[[], bool]:
             await result
 
     def start() -> None:
-        if owner._open:
-            # comes after this call and after the cancellation alone: see run()
-            args = (run, (), None, name, site)
-            _instrument.run_as(call, variables.copy(), owner._go, *args)
+        # comes after this call and after the cancellation alone: see run()
+        late = owner._go_late
+        _instrument.run_as(call, variables.copy(), late, run, name, site)
 
     call = _Call(start)
     if (seen := _instrument.active) is not None:

@@ -123,7 +123,7 @@ class Context(ABC):
         """When it will be done at the latest, as of ``time.now()``; None if never."""
 
     @abstractmethod
-    def done(self) -> RecvChan[Any]:
+    def done(self) -> RecvChan[None]:
         """A channel that is closed when it is done; the nil channel if it never is.
 
         The same one each time.
@@ -173,6 +173,6 @@ class Context(ABC):
 
         return passed_on(self)
 
-    def __gochan_case__(self) -> RecvCase[Any]:
+    def __gochan_case__(self) -> RecvCase[None]:
         """``recv(ctx.done())``: in a select, a context stands for its end."""
         return self.done().__gochan_case__()

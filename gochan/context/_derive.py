@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf, isnan
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final, overload
 
 from .._backends import clock
@@ -18,12 +19,17 @@ from ._tree import (
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
-    from typing import TypeAlias
+    from typing import Protocol, TypeAlias
 
     from .._ends import RecvChan
 
     CancelFunc: TypeAlias = Callable[[], None]
-    CancelCauseFunc: TypeAlias = "Callable[[BaseException | None], None]"
+
+    class CancelCauseFunc(Protocol):
+        """What :func:`with_cancel_cause` returns beside the context."""
+
+        def __call__(self, why: BaseException | None = None, /) -> None: ...
+
 
 __all__ = (
     "Derived",
@@ -74,7 +80,7 @@ class Derived(tuple[Context, CancelT], Context, Generic[CancelT]):
         """See :meth:`Context.deadline`."""
         return self[0].deadline()
 
-    def done(self) -> RecvChan[Any]:
+    def done(self) -> RecvChan[None]:
         """See :meth:`Context.done`."""
         return self[0].done()
 
@@ -135,7 +141,7 @@ def with_cancel_cause(parent: Context) -> Derived[CancelCauseFunc]:
     """
     ctx = CancelContext(plain(parent))
 
-    def cancel(why: BaseException | None = None) -> None:
+    def cancel(why: BaseException | None = None, /) -> None:
         ctx.cancel(Canceled(), why)
 
     return Derived((ctx, cancel))
@@ -149,6 +155,8 @@ def with_deadline(parent: Context, deadline: float) -> Derived[CancelFunc]:
     Raises:
         Panic: ``parent`` is None.
         TypeError: ``parent`` is no context, or ``deadline`` no number.
+        ValueError: ``deadline`` is NaN.
+        ValueError: ``deadline`` is NaN.
     """
     return with_deadline_cause(parent, deadline, None)
 
@@ -160,7 +168,7 @@ def with_deadline_cause(
     parent = plain(parent)
     _check_number(deadline, "a deadline is a time as of time.now()")
     above = parent.deadline()
-    if above is not None and above <= deadline:
+    if deadline == inf or (above is not None and above <= deadline):
         return with_cancel(parent)
     ctx = DeadlineContext(parent, deadline, why)
     return Derived((ctx, lambda: ctx.cancel(Canceled(), None)))
@@ -172,6 +180,8 @@ def with_timeout(parent: Context, seconds: float) -> Derived[CancelFunc]:
     Raises:
         Panic: ``parent`` is None.
         TypeError: ``parent`` is no context, or ``seconds`` no number.
+        ValueError: ``seconds`` is NaN.
+        ValueError: ``seconds`` is NaN.
     """
     return with_timeout_cause(parent, seconds, None)
 
@@ -214,6 +224,8 @@ def without_cancel(parent: Context) -> Context:
 def _check_number(number: object, what: str) -> None:
     if not isinstance(number, (int, float)) or isinstance(number, bool):
         raise TypeError(f"{what}, not {number!r}")
+    if isnan(number):
+        raise ValueError(f"{what}, not {number!r}")
 
 
 def plain(ctx: Context) -> Context:

@@ -111,6 +111,8 @@ class _Passed(CancelContext):
         self._until = None if left is None else monotonic() + left
         self.values = values
         super().__init__(Root("context.Passed"))
+        # those that derive from it have its deadline
+        self._limit = self
 
     def deadline(self) -> float | None:
         if self._until is None:

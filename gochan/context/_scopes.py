@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from math import inf
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 import anyio
 
 from .. import _backends, _instrument
-from .._scope import Scope, current_scope
+from .._backends import _thread
+from .._goroutine import Goroutine
 from ._base import Canceled, Context
 from ._tree import CancelContext, DeadlineContext, Root, attach, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+
+    from .._backends import Backend, Ear
 
 __all__ = ("ContextScope", "from_scope")
 
@@ -51,14 +53,10 @@ class ContextScope:
         """The context is done; called on any thread."""
         if (seen := _instrument.active) is not None and self._party is not None:
             seen.cancelled(_instrument.current_party(), self._party)
-        try:
-            here = _backends.backend().clock()
-        except RuntimeError:
-            here = None
-        if here is not None and here.now == self._clock.now:
+        if self._clock.here():
             self._scope.cancel()
         else:
-            self._clock.call_at(-inf, self._scope.cancel)
+            self._clock.soon(self._scope.cancel)
 
     def __exit__(
         self,
@@ -68,46 +66,89 @@ class ContextScope:
     ) -> bool:
         self._detach()
         silently = self._scope.__exit__(kind, error, traceback)
-        if self._scope.cancelled_caught:
-            # by its deadline, perhaps before the context's own alarm
+        if self._scope.cancelled_caught and self._context.err() is None:
+            # by its deadline, of which the context's clock, another one, is not sure
             ours = nearest(self._context)
             if ours is not None:
-                ours.expire()
+                ours.expire(sure=True)
         return bool(silently)
 
 
-def from_scope(scope: Scope | None = None) -> Context:
-    """A context that is done when a scope is cancelled, has failed, or has ended.
+def from_scope() -> Context:
+    """A context that is done when the calling code is cancelled.
 
-    Its deadline is that of the cancel scopes around the calling code, as anyio and
-    trio know them.
+    By whatever cancel scope is around it: that of ``gochan.scope()``, of the goroutine
+    itself, or of anyio's or trio's. It has their deadline, as it is now. The same one
+    each time that nothing has changed.
 
-    Args:
-        scope: the one; if not given, that which a goroutine started here would join.
+    It is a bridge to code that cannot be cancelled: in other threads, or goroutines of
+    other scopes. It is also done when the goroutine or the ``scope()`` has ended.
+    asyncio's own cancellation, ``task.cancel()``, is no scope, and is not seen.
+
+    In a goroutine on a thread it is done when that goroutine is cancelled.
 
     Raises:
-        RuntimeError: there is no run and no open scope here.
+        RuntimeError: the calling code is in no task, and in no goroutine.
     """
-    owner = current_scope.get() if scope is None else scope
-    if owner is None:
+    backend = _running_backend()
+    if backend is None:
+        ear, deadline, is_cancelled = _thread.ear(), inf, _thread.is_cancelled
+    else:
+        ear, deadline = _ear_on(backend), anyio.current_effective_deadline()
+        is_cancelled = backend.is_cancelled
+    if ear is None:
         raise RuntimeError(
-            "from_scope() needs a run or a scope: start the program with "
-            "gochan.run(main), or write `async with gochan.scope():` around it"
+            "from_scope() is about the calling code, and no goroutine runs on this "
+            "thread: call it where one does, and pass the context on"
         )
-    deadline = anyio.current_effective_deadline()
-    root = Root("context.FromScope")
-    ctx = (
-        CancelContext(root)
-        if deadline == inf
-        else DeadlineContext(root, deadline, None)
-    )
-
-    async def watch() -> None:
-        try:
-            await ctx.done().recv_ok()
-        finally:
-            # nothing to be done if it has ended otherwise
-            ctx.cancel(Canceled(), None)
-
-    owner._go(watch, (), None, "context", sys._getframe(1), background=True)
+    for known in ear.contexts:
+        # once it is cancelled there is no deadline any more
+        if deadline in (known.for_deadline, -inf):
+            ctx: Context = known.context
+            break
+    else:
+        made = _Heard(deadline)
+        ctx = made.context
+        ear.contexts.append(made)
+    if is_cancelled():
+        ear.hear()
     return ctx
+
+
+def _running_backend() -> Backend | None:
+    try:
+        return _backends.backend()
+    except RuntimeError:
+        return None
+
+
+def _ear_on(backend: Backend) -> Ear:
+    party = _instrument.find_party()
+    if isinstance(party, Goroutine):
+        goroutine: Goroutine[Any] = party  # pyright: ignore[reportUnknownVariableType]
+        if goroutine.away is not None:
+            goroutine.away.enclose()
+        else:
+            goroutine._scope._nursery.enclose(goroutine)
+    return backend.ear()
+
+
+class _Heard:
+    """A context at an ear."""
+
+    __slots__ = ("context", "for_deadline")
+
+    def __init__(self, deadline: float) -> None:
+        self.for_deadline = deadline
+        root = Root("context.FromScope")
+        self.context: CancelContext = (
+            CancelContext(root)
+            if deadline in (inf, -inf)
+            else DeadlineContext(root, deadline, None)
+        )
+
+    def ended(self) -> None:
+        # asyncio's scopes say so in each turn of the loop
+        if self.context.err() is None:
+            # not by its deadline, as err() would have found out
+            self.context.cancel(Canceled(), None)

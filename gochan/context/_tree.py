@@ -7,14 +7,19 @@ A context of somebody else's making is asked, in this order, whether it is one o
 underneath, whether it offers to call a function at its end, and else is waited for
 with a waiter in the queue of its ``done()``, which is no goroutine and no thread.
 
+A deadline has passed when the clock says so: whoever looks after that finds the context
+done, also if the loop has had no time to call, and nobody has awaited anything.
+
 Source: Go's ``context/context.go``. Notable differences: nothing runs to wait for a
-foreign context; the errors are made anew for each context, since exceptions carry
-their tracebacks.
+foreign context; no lock is held while children are cancelled, so that a second
+``cancel()`` on another thread has to help the first; the errors are made anew for each
+context, since exceptions carry their tracebacks.
 """
 
 from __future__ import annotations
 
 from _thread import allocate_lock
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol, final
 
 from .. import _instrument
@@ -27,7 +32,7 @@ from .._select import enlist_callback
 from ._base import Canceled, Context, DeadlineExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from .._backends import Alarm, Clock
     from .._ends import RecvChan
@@ -51,7 +56,7 @@ class Child(Protocol):
     """What is cancelled with a context."""
 
     def cancel(self, error: Exception, why: BaseException) -> None:
-        """Its parent is done."""
+        """Its parent is done. Never blocks, and raises nothing."""
 
 
 # asked of a context for the nearest one of ours
@@ -64,7 +69,7 @@ def nearest(ctx: Context) -> CancelContext | None:
     if not isinstance(found, CancelContext):
         return None
     # somebody may have put another end in front of it
-    return found if found.done() == ctx.done() else None
+    return found if found._view == ctx.done() else None
 
 
 def cause(ctx: Context) -> BaseException | None:
@@ -76,16 +81,20 @@ def cause(ctx: Context) -> BaseException | None:
     """
     check(ctx)
     found = ctx.value(NEAREST)
-    if isinstance(found, CancelContext):
-        if found.err() is not None:
-            return found.why
-        # one that is derived by somebody else may be done already
-        return ctx.err()
+    if isinstance(found, CancelContext) and found.err() is not None:
+        return found.why
+    # none of ours, or one that is derived by somebody else and may be done already
     return ctx.err()
 
 
 def attach(parent: Context, child: Child) -> Callable[[], object]:
     """Cancel ``child`` when ``parent`` is done. What is returned undoes that."""
+    return _attach(parent, nearest(parent), child)
+
+
+def _attach(
+    parent: Context, ours: CancelContext | None, child: Child
+) -> Callable[[], object]:
     done = parent.done()
     if done._channel is nil:
         return _nothing
@@ -93,7 +102,6 @@ def attach(parent: Context, child: Child) -> Callable[[], object]:
     if error is not None:
         child.cancel(error, cause(parent) or error)
         return _nothing
-    ours = nearest(parent)
     if ours is not None:
         return ours.adopt(child)
 
@@ -133,7 +141,7 @@ class Root(Context):
     def deadline(self) -> None:
         return None
 
-    def done(self) -> RecvChan[Any]:
+    def done(self) -> RecvChan[None]:
         return nil
 
     def err(self) -> None:
@@ -147,25 +155,55 @@ class Root(Context):
 
 
 class _Derived(Context):
-    """One that is as its parent where it does not say otherwise."""
+    """One that is as its parent where it does not say otherwise.
 
-    __slots__ = ("_parent",)
+    Chains of them get long, so nothing here goes from each to its parent by a call.
+    """
+
+    __slots__ = ("_end", "_limit", "_parent")
 
     def __init__(self, parent: Context) -> None:
         check(parent)
         self._parent = parent
+        # that of its ancestors, or itself, whose end is its own, and whose deadline
+        self._end: Context = parent
+        self._limit: Context = parent
+        if isinstance(parent, _Derived):
+            self._end, self._limit = parent._end, parent._limit
 
     def deadline(self) -> float | None:
-        return self._parent.deadline()
+        return self._limit.deadline()
 
-    def done(self) -> RecvChan[Any]:
-        return self._parent.done()
+    def done(self) -> RecvChan[None]:
+        return self._end.done()
 
     def err(self) -> Exception | None:
-        return self._parent.err()
+        return self._end.err()
 
     def value(self, key: object, /) -> Any:
-        return self._parent.value(key)
+        ctx: Context = self
+        # down to one that has its own way
+        while isinstance(ctx, _Derived) and type(ctx).value is _Derived.value:
+            if isinstance(ctx, ValueContext):
+                own = ctx._key
+                if own is key or (type(own) is type(key) and own == key):
+                    return ctx._value
+            elif key is NEAREST:
+                return ctx if isinstance(ctx, CancelContext) else None
+            ctx = ctx._parent
+        return ctx.value(key)
+
+    @abstractmethod
+    def _suffix(self) -> str:
+        """How it is called, after its parent."""
+
+    def __repr__(self) -> str:
+        parts: list[str] = []
+        ctx: Context = self
+        while isinstance(ctx, _Derived) and type(ctx).__repr__ is _Derived.__repr__:
+            parts.append(ctx._suffix())
+            ctx = ctx._parent
+        return ".".join([repr(ctx), *reversed(parts)])
 
 
 @final
@@ -185,18 +223,8 @@ class ValueContext(_Derived):
         self._key = key
         self._value = value
 
-    def value(self, key: object, /) -> Any:
-        # a loop: chains of values are long
-        ctx: Context = self
-        while isinstance(ctx, ValueContext):
-            own = ctx._key
-            if own is key or (type(own) is type(key) and own == key):
-                return ctx._value
-            ctx = ctx._parent
-        return ctx.value(key)
-
-    def __repr__(self) -> str:
-        return f"{self._parent!r}.WithValue({self._key!r}, {_short(self._value)})"
+    def _suffix(self) -> str:
+        return f"WithValue({self._key!r}, {_short(self._value)})"
 
 
 def _short(value: object) -> str:
@@ -209,27 +237,23 @@ class Uncancelled(_Derived):
 
     __slots__ = ()
 
-    def deadline(self) -> None:
-        return None
+    def __init__(self, parent: Context) -> None:
+        super().__init__(parent)
+        self._end = self._limit = _never
 
-    def done(self) -> RecvChan[Any]:
-        return nil
+    def _suffix(self) -> str:
+        return "WithoutCancel"
 
-    def err(self) -> None:
-        return None
 
-    def value(self, key: object, /) -> Any:
-        return None if key is NEAREST else self._parent.value(key)
-
-    def __repr__(self) -> str:
-        return f"{self._parent!r}.WithoutCancel"
+_never = Root("never")
 
 
 class CancelContext(_Derived):
     """What :func:`with_cancel` makes.
 
-    ``_lock`` guards all that changes. It is never held while another context's is
-    wanted, and never while anything is called that is not ours.
+    ``_lock`` guards all that changes. It is held for a moment, never while another
+    context's is wanted, and never while anything is called that is not ours: waking
+    those who wait on ``done()`` may call whoever derives contexts in their own way.
     """
 
     __slots__ = (
@@ -239,12 +263,15 @@ class CancelContext(_Derived):
         "_done",
         "_error",
         "_lock",
+        "_timed",
+        "_told",
         "_view",
         "why",
     )
 
     def __init__(self, parent: Context) -> None:
         super().__init__(parent)
+        self._end = self
         self._lock = allocate_lock()
         self._done: Chan[None] = Chan(name="done")
         # only this may be given away: whoever has the other could close it
@@ -254,16 +281,24 @@ class CancelContext(_Derived):
         self.why: BaseException | None = None
         # in order, as a set; None once it is done
         self._children: dict[Child, None] | None = {}
+        # once it is done: those that are just being told
+        self._told: Sequence[Child] = ()
         self._detach: Callable[[], object] = _nothing
-        detach = attach(parent, self)
+        ours = nearest(parent)
+        # the nearest of those above whose deadline it ends at, also behind contexts of
+        # others, which may name another deadline
+        self._timed: DeadlineContext | None = None if ours is None else ours._timed
+        detach = _attach(parent, ours, self)
         if self._error is None:
             self._detach = detach
 
-    def done(self) -> RecvChan[Any]:
+    def done(self) -> RecvChan[None]:
+        self.expire()
         return self._view
 
     @uninterrupted
     def err(self) -> Exception | None:
+        self.expire()
         if self._error is None:
             return None
         # whoever sees the error sees the channel closed, too
@@ -272,8 +307,15 @@ class CancelContext(_Derived):
                 seen.acquire(_instrument.current_party(), self)
             return self._error
 
-    def value(self, key: object, /) -> Any:
-        return self if key is NEAREST else self._parent.value(key)
+    def expire(self, *, sure: bool = False) -> None:
+        """If its deadline has passed, do not wait for the alarm.
+
+        Args:
+            sure: it has, whatever the clock says.
+        """
+        timed = self._timed
+        if timed is not None and (sure or timed._is_due()):
+            timed._expired()
 
     @uninterrupted
     def adopt(self, child: Child) -> Callable[[], object]:
@@ -295,37 +337,53 @@ class CancelContext(_Derived):
 
     @uninterrupted
     def cancel(self, error: Exception, why: BaseException | None) -> None:
-        """It is done, and so is all that derives from it, before this returns."""
+        """It is done, and so is all that derives from it, before this returns.
+
+        That holds for whoever calls it, the first or a second on another thread: the
+        second does what the first has not done yet.
+        """
+        ahead: list[tuple[Child, CancelContext]]
+        ahead = [(each, self) for each in self._finish(error, why)]
+        # a list that grows: chains of contexts are longer than the stack
+        for child, parent in ahead:
+            assert parent._error is not None
+            assert parent.why is not None
+            if isinstance(child, CancelContext):
+                children = child._finish(parent._error, parent.why)
+                ahead.extend((each, child) for each in children)
+            else:
+                child.cancel(parent._error, parent.why)
+        for _, parent in ahead:
+            parent._told = ()
+
+    @uninterrupted
+    def _finish(self, error: Exception, why: BaseException | None) -> Sequence[Child]:
+        """It is done, unless it is already. Who has to be told of that."""
         with self._lock:
             if self._children is None:
-                return
-            children, self._children = self._children, None
+                return self._told
+            self._told = tuple(self._children)
+            self._children = None
             # each has its own, for its traceback
             own: Exception = error
             if type(error) in (Canceled, DeadlineExceeded):
                 own = type(error)()
             self._error = own
             self.why = own if why is None or why is error else why
-            why = self.why
             if (seen := _instrument.active) is not None:
                 seen.release_merge(_instrument.current_party(), self)
-            self._done.close()
-        self._ended()
-        for child in children:
-            child.cancel(own, why)
+            waiters = self._done._shut()
+        for waiter in waiters:
+            waiter.settle()
+        self._finished()
+        return self._told
 
-    def _ended(self) -> None:
+    def _finished(self) -> None:
         detach, self._detach = self._detach, _nothing
         detach()
 
-    def expire(self) -> None:
-        """If a deadline here or above has passed, do not wait for its alarm."""
-        above = nearest(self._parent)
-        if above is not None:
-            above.expire()
-
-    def __repr__(self) -> str:
-        return f"{self._parent!r}.WithCancel"
+    def _suffix(self) -> str:
+        return "WithCancel"
 
 
 @final
@@ -342,33 +400,49 @@ class DeadlineContext(CancelContext):
         self._clock: Clock = clock()
         self._alarm: Alarm | None = None
         super().__init__(parent)
+        self._limit = self._timed = self
+        if (seen := _instrument.active) is not None:
+            seen.release(_instrument.current_party(), (self, "timer"))
         if self._error is not None:
             return
-        if when <= self._clock.now():
+        if self._is_due():
             self._expired()
         else:
-            self._alarm = self._clock.call_at(when, self._expired)
+            alarm = self._alarm = self._clock.call_at(when, self._expired)
             if self.err() is not None:
                 # cancelled by another thread meanwhile
-                self._alarm.cancel()
+                alarm.cancel()
 
     def deadline(self) -> float | None:
-        return self._when
+        here = clock()
+        if here.now == self._clock.now:
+            return self._when
+        # made on another loop, whose time begins elsewhere
+        return here.now() + (self._when - self._clock.now())
 
-    def expire(self) -> None:
-        if self._when <= self._clock.now():
-            self._expired()
-        super().expire()
+    def _is_due(self) -> bool:
+        return self._error is None and self._when <= self._clock.now()
 
     def _expired(self) -> None:
-        self.cancel(DeadlineExceeded(), self._reason)
+        if (seen := _instrument.active) is None:
+            self.cancel(DeadlineExceeded(), self._reason)
+            return
+        # whoever set the deadline came before, and nobody else: not who happens to look
+        nobody = _Nobody()
+        with _instrument.acting(nobody):
+            seen.acquire(nobody, (self, "timer"))
+            self.cancel(DeadlineExceeded(), self._reason)
 
-    def _ended(self) -> None:
-        super()._ended()
+    def _finished(self) -> None:
+        super()._finished()
         alarm, self._alarm = self._alarm, None
         if alarm is not None:
             alarm.cancel()
 
-    def __repr__(self) -> str:
+    def _suffix(self) -> str:
         left = self._when - self._clock.now()
-        return f"{self._parent!r}.WithDeadline({self._when:.3f} [{left:.3f}s])"
+        return f"WithDeadline({self._when:.3f} [{left:.3f}s])"
+
+
+class _Nobody:
+    """Who ends a context whose time is over."""

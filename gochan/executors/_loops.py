@@ -233,6 +233,9 @@ class _OnLoop(Away):
         if not coming:
             self.loop.nursery.cancel_one(self)
 
+    def enclose(self) -> None:
+        self.loop.nursery.enclose(self)
+
     def left(self) -> None:
         super().left()
         if inspect.getcoroutinestate(self.function) == inspect.CORO_CREATED:

@@ -11,7 +11,7 @@ from .._backends._thread import Seat
 from .._executor import Away, plain_result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
     from typing import Literal
 
     from .._goroutine import Goroutine
@@ -44,6 +44,10 @@ class OnThread(Away):
         if not self._begun:
             return "runnable"
         return "running" if self._seat.waiter is None else "parked"
+
+    @property
+    def asleep(self) -> Hashable:
+        return self._seat.asleep
 
     def begin(self) -> None:
         # of the coroutine that supervises it, which is the goroutine's

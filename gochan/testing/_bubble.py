@@ -3,18 +3,22 @@
 Source: Go's ``testing/synctest``. Notable differences: a bubble is a run of its own,
 with its own loop, and not a part of another; its clock begins at 0; waiting for a
 mutex is durable, as is waiting on a channel whoever has made it; what comes from
-outside of the loop (I/O, threads, signals) is waited for in real time, while the clock
-stands still.
+outside of the loop (I/O, other threads, signals) is waited for in real time, while the
+clock stands still; what is due at the same time comes in the order in which it was set.
 """
 
 from __future__ import annotations
 
 import functools
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple, final
+from contextvars import ContextVar, copy_context
+from math import inf
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, TypeVarTuple, final
 
 from .. import _backends, _edges, _instrument
+from .._backends import _thread
 from .._errors import DeadlockError, Panic
+from .._graph import report
+from .._live import live
 from .._parked import parks
 from .._run import run
 from .._scope import coroutine_of, scope
@@ -25,11 +29,13 @@ if TYPE_CHECKING:
     from typing import Self
 
     from .._instrument import Instrument
+    from .._live import Look
     from .._scope import Scope
     from .._waiter import Waiter
 
 __all__ = ("Bubble", "bubble", "wait")
 
+P = ParamSpec("P")
 R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
 
@@ -46,9 +52,9 @@ class _Exits(_instrument.Instrument):
         self.address = address
 
     def goroutine_finished(self, party: Hashable) -> None:
-        active = _instrument.active
-        if active is not None:
-            active.release_merge(party, self.address)
+        # itself, at least
+        assert _instrument.active is not None
+        _instrument.active.release_merge(party, self.address)
 
 
 @final
@@ -66,6 +72,10 @@ class Bubble:
         self._main_ended = False
         self._waiting: Waiter | None = None
         self._error: DeadlockError | None = None
+        # lets those be cancelled who are shielded; whether there were any
+        self._unshield: Callable[[], bool]
+        # somebody cannot be cancelled all the same, and the loop was broken off
+        self._stuck = False
 
     def run(self, main: Callable[[*Ts], Coroutine[Any, Any, R]], /, *args: *Ts) -> R:
         """Run ``main(*args)``, and wait for all goroutines that it starts.
@@ -87,16 +97,25 @@ class Bubble:
         if self._backend == "asyncio":
             from ._loop import VirtualLoop
 
-            options = {"loop_factory": lambda: VirtualLoop(self._idle)}
+            def make_loop() -> VirtualLoop:
+                loop = VirtualLoop(self._idle)
+                self._unshield = loop.unshield
+                return loop
+
+            options = {"loop_factory": make_loop}
         else:
-            from ._trio_clock import VirtualClock
+            from ._trio_clock import VirtualClock, unshield
 
             options = {"clock": VirtualClock(self._idle)}
+            self._unshield = unshield
         instruments = self._instruments
         if _instrument.active is not None or instruments:
             instruments = (*instruments, _Exits(self))
         try:
-            return run(
+            # in a context of its own: a run that is broken off leaves things in it
+            begin: Callable[..., R] = run
+            return copy_context().run(
+                begin,
                 self._main,
                 coroutine,
                 backend=self._backend,
@@ -105,8 +124,14 @@ class Bubble:
                 # it sees to that itself
                 deadlock=False,
             )
+        except BaseException:
+            if self._stuck:
+                # the loop has been broken off, wherever that came out
+                raise self._error from None  # type: ignore[misc]  # it is set
+            raise
         finally:
-            coroutine.close()
+            if not self._stuck:
+                coroutine.close()
 
     @parks("synctest.Wait")
     async def wait(self) -> None:
@@ -127,9 +152,9 @@ class Bubble:
             self._waiting = None
         if (seen := _instrument.active) is not None:
             party = _instrument.current_party()
-            for other in self._parties():
-                if other != party:
-                    seen.release_merge(other, self)
+            for look in self._goroutines():
+                if look.goroutine != party:
+                    seen.release_merge(look.goroutine, self)
             seen.acquire(party, self)
 
     def __enter__(self) -> Self:
@@ -143,11 +168,11 @@ class Bubble:
     ) -> None:
         pass
 
-    def __call__(self, test: Callable[..., Coroutine[Any, Any, R]]) -> Callable[..., R]:
+    def __call__(self, test: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
         """Decorate an async function: to call it is to run it in a bubble like this."""
 
         @functools.wraps(test)
-        def within(*args: Any, **kwargs: Any) -> R:
+        def within(*args: P.args, **kwargs: P.kwargs) -> R:
             again = Bubble(self._backend, self._instruments)
             return again.run(functools.partial(test, *args, **kwargs))
 
@@ -155,6 +180,18 @@ class Bubble:
 
     async def _main(self, coroutine: Coroutine[Any, Any, R]) -> R:
         _current.set(self)
+        clock = _backends.backend().clock()
+
+        def look_again() -> None:
+            clock.soon(_nothing)
+
+        _thread.on_sleep.append(look_again)
+        try:
+            return await self._within(coroutine)
+        finally:
+            _thread.on_sleep.remove(look_again)
+
+    async def _within(self, coroutine: Coroutine[Any, Any, R]) -> R:
         result: R | None = None
         own: BaseException | None = None
         try:
@@ -165,8 +202,7 @@ class Bubble:
                 except BaseException as error:
                     own = error
                     raise
-                finally:
-                    self._main_ended = True
+                self._main_ended = True
         except BaseExceptionGroup as group:
             if self._error is not None:
                 raise self._error from group
@@ -186,35 +222,46 @@ class Bubble:
                 seen.goroutine_woken(waiting.party)
             waiting.settle()
             return None
-        if self._error is None and self._scope is not None and self._scope._open:
-            if self._main_ended:
-                self._fail(_MAIN_ENDED)
+        within = self._scope
+        if within is None or not within._open:
+            # the run begins or ends: that is the runtime's business
+            return inf if following is None else following
+        nursery: Any = within._nursery
+        if self._main_ended and not nursery.cancelling:
+            # for who is left, time does not go on
+            self._fail(within, _MAIN_ENDED)
+            return None
+        if following is not None:
+            return following
+        if self._error is not None:
+            # they have been cancelled, and wait where they cannot be
+            if self._unshield():
                 return None
-            if following is None:
-                self._fail(_ALL_BLOCKED)
-                return None
-        # what is left winds up, or has not begun
-        if following is None:
-            raise self._error or DeadlockError(_ALL_BLOCKED)
-        return following
+            self._stuck = True
+            raise self._error
+        self._fail(within, _ALL_BLOCKED)
+        return None
 
-    def _fail(self, text: str) -> None:
-        self._error = DeadlockError(text)
-        for line in self._left():
-            self._error.add_note(line)
+    def _fail(self, within: Scope, text: str) -> None:
+        self._error = error = DeadlockError(text)
+        error.report = report(self._goroutines())
+        error.add_note(f"\n{error.report}")
+        within.cancel(text)
+
+    def _goroutines(self) -> list[Look]:
+        """Those of the bubble: of its run, and of scopes that were entered inside."""
         assert self._scope is not None
-        self._scope.cancel(text)
+        return [look for look in live() if _is_below(look.scope, self._scope._outer)]
 
-    def _left(self) -> list[str]:
-        return [
-            f"goroutine {job.name!r} (id {job.id}) started at {job.created_at}"
-            for job in self._parties()
-        ]
 
-    def _parties(self) -> list[Any]:
-        assert self._scope is not None
-        nursery: Any = self._scope._nursery
-        return list(nursery.jobs.values())
+def _is_below(inner: Scope | None, outer: Scope | None) -> bool:
+    while inner is not None and inner is not outer:
+        inner = inner._outer
+    return inner is not None
+
+
+def _nothing() -> None:
+    pass
 
 
 def bubble(

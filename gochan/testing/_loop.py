@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+from math import inf, ulp
 from typing import TYPE_CHECKING, Any
 
-from ._outside import awaits_a_thread
+from .._backends._asyncio_anyio import scopes_of
+from ._outside import awaits_outside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 __all__ = ("VirtualLoop",)
 
@@ -35,8 +37,12 @@ class _Waits(selectors.BaseSelector):
             return events
         if self._loop.waits_outside():
             return self._real.select(None)
-        self._loop.pass_time()
-        return []
+        # what a thread has asked for before it fell asleep
+        events = self._real.select(0)
+        if not events and not self._loop.pass_time():
+            # the executor's threads end
+            events = self._real.select(None)  # pragma: no cover  # in no time
+        return events
 
     def register(
         self, fileobj: Any, events: int, data: Any = None
@@ -64,9 +70,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     Attributes:
         now: the time, in seconds; begins at 0.
         idle: called when nothing can run, with the time of the next timer, or None if
-            there is none. Gives the time to go on at; None if it has made something
-            runnable.
+            there is none. Gives the time to go on at, infinity to wait for what comes
+            from outside, or None if it has made something runnable.
     """
+
+    stands_still = True
 
     idle: Callable[[float | None], float | None]
 
@@ -81,20 +89,40 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.now
 
-    def pass_time(self) -> None:
+    def pass_time(self) -> bool:
+        """Let time pass. False if there is nothing to do at any time."""
         # Any: typeshed leaves the loop's heap of timers out
         private: Any = self
         scheduled: list[asyncio.TimerHandle] = private._scheduled
-        when = self.idle(scheduled[0].when() if scheduled else None)
+        following = scheduled[0].when() if scheduled else inf
+        when = self.idle(None if following == inf else following)
+        if when == inf:
+            return False
         if when is not None:
             self.now = max(self.now, when)
+            # what is due at this very moment is due, and nothing else
+            private._clock_resolution = ulp(self.now)
+        return True
+
+    def unshield(self) -> bool:
+        """Take the shields from all tasks. Whether there were any."""
+        found = False
+        for task in asyncio.all_tasks(self):
+            for scope in scopes_of(task):
+                if scope.shield:
+                    scope.shield = False
+                    found = True
+        return found
 
     def waits_outside(self) -> bool:
         """Whether what comes next may come from outside of the loop."""
         # one is the loop's own, by which threads wake it
         if len(self._waits.get_map()) > 1 or self._executing:
             return True
-        return any(awaits_a_thread(task.get_coro()) for task in asyncio.all_tasks(self))
+        return awaits_outside(self._coroutines)
+
+    def _coroutines(self) -> Iterable[Any]:
+        return [task.get_coro() for task in asyncio.all_tasks(self)]
 
     def run_in_executor(  # type: ignore[override]  # typeshed has overloads for it
         self, executor: Any, func: Any, *args: Any

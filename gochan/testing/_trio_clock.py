@@ -7,21 +7,24 @@ So that is when this one asks ``idle`` what to do: see ``_loop``.
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 from trio.abc import Clock
 
-from ._outside import awaits_a_thread
+from .._backends._trio_private import current, scopes_of
+from ._outside import awaits_outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ("VirtualClock",)
+__all__ = ("VirtualClock", "unshield")
 
 
 class VirtualClock(Clock):
     """The clock; see ``VirtualLoop`` for ``now`` and ``idle``."""
+
+    stands_still = True
 
     def __init__(self, idle: Callable[[float | None], float | None]) -> None:
         self.now = 0.0
@@ -39,12 +42,31 @@ class VirtualClock(Clock):
         if _waits_outside():
             return inf
         when = self.idle(None if deadline == inf else deadline)
+        if when == inf:
+            return inf
         if when is not None:
             self.now = max(self.now, when)
         return 0
 
 
+def unshield() -> bool:
+    """Take the shields from all tasks. Whether there were any."""
+    found = False
+    for task in _tasks():
+        for scope in scopes_of(task):
+            if scope.shield:
+                scope.shield = False
+                found = True
+    return found
+
+
 def _waits_outside() -> bool:
+    # trio.testing.wait_all_tasks_blocked: those are woken if trio is about to sleep
+    if current.runner.waiting_for_idle:
+        return True
+    if awaits_outside(_coroutines):
+        return True
+    # after that: what a thread has asked for before it fell asleep
     stats = trio.lowlevel.current_statistics()
     if stats.run_sync_soon_queue_size:
         return True
@@ -53,7 +75,11 @@ def _waits_outside() -> bool:
     for kind in ("tasks_waiting_read", "tasks_waiting_write", "tasks_waiting"):
         waiting += getattr(io, kind, 0)
     # one is trio's own, by which threads wake it
-    return waiting > 1 or any(awaits_a_thread(task.coro) for task in _tasks())
+    return waiting > 1
+
+
+def _coroutines() -> Iterator[Any]:
+    return (task.coro for task in _tasks())
 
 
 def _tasks() -> Iterator[trio.lowlevel.Task]:

@@ -67,16 +67,16 @@ class Timer:
         TypeError: ``seconds`` is not a number.
     """
 
-    __slots__ = ("_ticks", "c")
+    __slots__ = ("_schedule", "c")
 
     c: RecvChan[float]
     """Where the tick is received; its ``len`` and ``cap`` are 0."""
 
     def __init__(self, seconds: float) -> None:
         check_seconds(seconds, "Timer(seconds)")
-        self._ticks = Ticks(f"timer of {seconds:g} s")
-        self._ticks.set(seconds, 0)
-        self.c = Receiver(self._ticks)
+        ticks = Ticks(seconds, 0)
+        self._schedule = ticks._schedule
+        self.c = Receiver(ticks)
 
     def stop(self) -> bool:
         """Keep it from firing. Never blocks.
@@ -84,7 +84,7 @@ class Timer:
         Returns:
             Whether it was pending: it had not fired, or nobody had received that.
         """
-        return self._ticks.stop()
+        return self._schedule.stop()
 
     def reset(self, seconds: float) -> bool:
         """Have it fire ``seconds`` from now instead. Never blocks.
@@ -95,14 +95,14 @@ class Timer:
         Raises:
             TypeError: ``seconds`` is not a number.
         """
-        return self._ticks.set(check_seconds(seconds, "timer.reset(seconds)"), 0)
+        return self._schedule.set(check_seconds(seconds, "timer.reset(seconds)"), 0)
 
     def __gochan_case__(self) -> Any:
         """``recv(timer.c)``: in a select, a timer stands for its channel."""
         return self.c.__gochan_case__()
 
     def __repr__(self) -> str:
-        pending = "pending" if self._ticks._due.when is not None else "not pending"
+        pending = "pending" if self._schedule.when is not None else "not pending"
         return f"<Timer, {pending}>"
 
 
@@ -123,7 +123,7 @@ class Ticker:
         TypeError: ``seconds`` is not a number.
     """
 
-    __slots__ = ("_ticks", "c")
+    __slots__ = ("_schedule", "c")
 
     c: RecvChan[float]
     """Where ticks are received; its ``len`` and ``cap`` are 0."""
@@ -131,13 +131,13 @@ class Ticker:
     def __init__(self, seconds: float) -> None:
         if not check_seconds(seconds, "Ticker(seconds)") > 0:
             raise Panic("non-positive interval for NewTicker")
-        self._ticks = Ticks(f"ticker of {seconds:g} s")
-        self._ticks.set(seconds, seconds)
-        self.c = Receiver(self._ticks)
+        ticks = Ticks(seconds, seconds)
+        self._schedule = ticks._schedule
+        self.c = Receiver(ticks)
 
     def stop(self) -> None:
         """No more ticks. Never blocks."""
-        self._ticks.stop()
+        self._schedule.stop()
 
     def reset(self, seconds: float) -> None:
         """Tick every ``seconds`` from now on. Never blocks.
@@ -148,14 +148,14 @@ class Ticker:
         """
         if not check_seconds(seconds, "ticker.reset(seconds)") > 0:
             raise Panic("non-positive interval for Ticker.Reset")
-        self._ticks.set(seconds, seconds)
+        self._schedule.set(seconds, seconds)
 
     def __gochan_case__(self) -> Any:
         """``recv(ticker.c)``: in a select, a ticker stands for its channel."""
         return self.c.__gochan_case__()
 
     def __repr__(self) -> str:
-        ticking = "stopped" if self._ticks._due.when is None else "ticking"
+        ticking = "stopped" if self._schedule.when is None else "ticking"
         return f"<Ticker, {ticking}>"
 
 
@@ -263,13 +263,12 @@ class FuncTimer:
                 return
             self._pending = False
             self._alarm = None
-        owner = self._owner
-        if owner._open:
-            # nobody's act: of the goroutine that has set the timer only what it did
-            # before comes before
-            name = getattr(self._fn, "__name__", "after_func")
-            args = (_call, (self, self._fn), None, name, self._site)
-            _instrument.run_as(self, self._context.copy(), owner._go, *args)
+        # nobody's act: of the goroutine that has set the timer only what it did before
+        # comes before
+        call = partial(_call, self, self._fn)
+        name = getattr(self._fn, "__name__", "after_func")
+        late = self._owner._go_late
+        _instrument.run_as(self, self._context.copy(), late, call, name, self._site)
 
     def __repr__(self) -> str:
         pending = "pending" if self._pending else "not pending"

@@ -352,7 +352,7 @@ async def test_timer_gc() -> None:
 
     async def make(n: int) -> None:
         timer = time.Timer(3600)
-        weakref.finalize(timer._ticks, gone.append, n)
+        weakref.finalize(timer.c._channel, gone.append, n)
         ready = Chan[int](1)
         ready.send_nowait(1)
         await select(timer, ready)
@@ -369,7 +369,7 @@ async def test_timer_gc_after_waiting() -> None:
 
     async def wait_for_either() -> None:
         timer = time.Timer(3600)
-        weakref.finalize(timer._ticks, gone.append, 1)
+        weakref.finalize(timer.c._channel, gone.append, 1)
         await select(timer, ready)
 
     async with scope():
