@@ -293,9 +293,9 @@ async def test_one_whose_end_is_being_told_is_seen_no_more() -> None:
     class Ends(gochan.Instrument):
         names: ClassVar[list[str]] = []
 
-        def goroutine_finished(self, goroutine: Any) -> None:
-            self.names.append(goroutine.name)
-            assert goroutine.name not in infos()
+        def goroutine_finished(self, party: Any) -> None:
+            self.names.append(party.name)
+            assert party.name not in infos()
 
     with Ends():
         async with scope() as s:
