@@ -7,6 +7,7 @@ Tests marked ``trio``, in ``test_trio_*.py``, are run by pytest-trio instead.
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import signal
@@ -46,6 +47,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         own = metafunc.definition.get_closest_marker("trio") is not None
         names = ["trio"] if own else NAMES
         metafunc.parametrize("anyio_backend", names, indirect=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _little_garbage() -> None:  # pyright: ignore[reportUnusedFunction]
+    """Who collects garbage does not look at the test runner and thousands of tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

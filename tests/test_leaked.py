@@ -32,7 +32,6 @@ from gochan import (
     sync,
     time,
 )
-from support.garbage import little_garbage
 from support.idle import settle
 
 if TYPE_CHECKING:
@@ -42,12 +41,6 @@ if TYPE_CHECKING:
 # found, and still nothing that is not so.
 if not getattr(sys, "_is_gil_enabled", lambda: True)():  # pragma: no cover
     pytest.skip("references are not counted exactly", allow_module_level=True)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fast() -> Iterator[None]:
-    with little_garbage():
-        yield
 
 
 def leaked() -> set[str]:

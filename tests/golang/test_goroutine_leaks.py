@@ -14,19 +14,12 @@ import pytest
 
 from gochan import Chan, context, go, goroutines, nil, recv, run, scope, select, send
 from gochan.sync import Cond, Mutex, RWMutex, WaitGroup
-from support.garbage import little_garbage
 from support.idle import settle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     Program = Callable[[], Coroutine[Any, Any, None]]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fast() -> Iterator[None]:
-    with little_garbage():
-        yield
 
 
 async def leaks(program: Program) -> list[str]:

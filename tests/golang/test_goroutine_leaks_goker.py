@@ -26,11 +26,10 @@ from gochan import (
     time,
 )
 from gochan.sync import Cond, Mutex, Once, RWMutex, WaitGroup
-from support.garbage import little_garbage
 from support.idle import settle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine
 
     Kernel = Callable[[bool], Coroutine[Any, Any, None]]
 
@@ -895,12 +894,6 @@ async def syncthing5795(fixed: bool) -> None:
         await stopped.recv_ok()
 
     go(test)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fast() -> Iterator[None]:
-    with little_garbage():
-        yield
 
 
 async def found(name: str, fixed: bool) -> list[str]:
