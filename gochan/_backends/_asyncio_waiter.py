@@ -122,8 +122,10 @@ class Waiter(AsyncWaiter):
         its loop, or somebody drives it by hand.
         """
         self.plain = False
-        # a wake that is on its way must not resume it a second time
-        self.callback = _ignore
+        # A wake that is on its way must not resume it a second time. But the task is
+        # kept until this frame is left: it may be garbage, and would close the
+        # coroutine that awaits this one.
+        self.argument, self.callback = self.callback, _ignore
         if self.withdraw() or not isinstance(error, CancelledError):
             return False
         self.late = [*(self.late or ()), error.args]
@@ -171,7 +173,7 @@ class Waiter(AsyncWaiter):
         return True
 
 
-def _ignore(_: Waiter) -> None:
+def _ignore(_: object) -> None:
     pass
 
 
