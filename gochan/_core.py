@@ -117,7 +117,8 @@ class Core(Generic[T]):
         buffer: Buffer[T] | None = None,
     ) -> None:
         if type(cap) is not int or cap < 0:
-            check_size(cap, "the capacity of a channel", 0)
+            form = ": write Chan(3) or Chan[int](3)"
+            check_size(cap, "the capacity of a channel", 0, form)
         self._lock = lock = allocate_lock()
         self._key: Key = [True, None]
         self._buf: deque[T] = deque()
@@ -314,7 +315,10 @@ class Core(Generic[T]):
 
     @property
     def cap(self) -> int | None:
-        return None if self._limit == sys.maxsize else self._size
+        return None if self._unbounded() else self._size
+
+    def _unbounded(self) -> bool:
+        return self._limit == sys.maxsize and not self._size
 
     @property
     def closed(self) -> bool:
@@ -341,14 +345,17 @@ class Core(Generic[T]):
         kind = "Chan"
         alias = getattr(self, "__orig_class__", None)
         if alias is not None:
-            (element,) = alias.__args__
-            if not isinstance(element, type):
+            # a generic subclass may have several
+            elements = ", ".join(
+                element.__name__
+                if isinstance(element, type)
                 # such as list[int], int | None, Any
-                kind = f"Chan[{repr(element).removeprefix('typing.')}]"
-            else:
-                kind = f"Chan[{element.__name__}]"
+                else repr(element).removeprefix("typing.")
+                for element in alias.__args__
+            )
+            kind = f"Chan[{elements}]"
         parts = [f"<{kind} {self.name!r}"]
-        if self._limit == sys.maxsize:
+        if self._unbounded():
             parts.append(f"{stats.length} buffered, unbounded")
         elif self._size == 0:
             parts.append("unbuffered")

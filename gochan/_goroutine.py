@@ -11,7 +11,7 @@ import itertools
 import os.path
 from _thread import allocate_lock
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, final
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar, final
 
 from . import _instrument
 from ._backends import _thread, backend, uninterrupted
@@ -209,6 +209,12 @@ class Goroutine(Generic[R_co]):
     def __repr__(self) -> str:
         return f"<Goroutine {self.name!r} (id {self.id}), {self.state}>"
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{self!r} cannot be pickled or copied: have it send its result to a "
+            "channel, which may be passed to a goroutine in another process"
+        )
+
     @uninterrupted
     def _ended(self) -> _End:
         """The channel that is closed at the goroutine's end."""
@@ -241,9 +247,14 @@ class Goroutine(Generic[R_co]):
     def _outcome(self) -> R_co:
         if (seen := _instrument.active) is not None:
             seen.joined(_instrument.current_party(), self)
-        if self._error is not None:
-            raise self._error
-        return self._result
+        error = self._error
+        if error is None:
+            return self._result
+        if error.__traceback__ is None:
+            # Nobody has raised it: it was cancelled. Each who waits gets one of its
+            # own, whose traceback leads here, and not back from here.
+            raise GoroutineCancelled(*error.args)
+        raise error
 
     def _sign(self, error: BaseException) -> None:
         """Note on an error which goroutine it comes from, and where it was started."""

@@ -261,7 +261,7 @@ class Scope:
             self._nursery.start_soon(goroutine, background)
         except BaseException:
             # its loop has been closed
-            goroutine.cancelled()
+            _backends.discard(goroutine)
             raise
         return goroutine
 

@@ -13,18 +13,15 @@ __all__ = ("Buffer", "Dropping", "Sliding", "Unbounded")
 T = TypeVar("T")
 
 
-def check_size(size: object, what: str, least: int) -> int:
-    """``size`` as an int of at least ``least``.
+def check_size(size: object, what: str, least: int, form: str = "") -> int:
+    """``size`` as an int of at least ``least``; ``form`` tells what to write.
 
     Raises:
         TypeError: it is not an int (a bool is not one here).
         ValueError: it is too small.
     """
     if not isinstance(size, int) or isinstance(size, bool):
-        raise TypeError(
-            f"{what} must be an int, not {type(size).__name__}: "
-            "write Chan(3) or Chan[int](3)"
-        )
+        raise TypeError(f"{what} must be an int, not {type(size).__name__}{form}")
     if size < least:
         raise ValueError(f"{what} must be at least {least}, not {size}")
     return size

@@ -1320,6 +1320,25 @@ def test_another_one_waits_behind_one_whose_loop_was_closed(
     gochan.run(p.check)
 
 
+def test_go_when_the_loop_has_been_closed(loop: str) -> None:
+    opened: list[gochan.Scope] = []
+    tasks: list[object] = []
+
+    async def body() -> None:
+        async with scope() as s:
+            opened.append(s)
+            await forever()
+
+    async def main() -> None:
+        tasks.append(await start(body()))
+
+    close_with(loop, main())
+    # an error, and no warning that something was never awaited
+    with pytest.raises(RuntimeError, match="Event loop is closed"):
+        opened[0].go(gochan.yield_)
+    gc.collect()
+
+
 @operations
 def test_coroutine_closed_by_hand_while_parked(loop: str, kind: str, cap: int) -> None:
     p = Parked(kind, cap)

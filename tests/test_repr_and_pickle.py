@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import pickle
-from typing import Any
+import sys
+from typing import Any, Generic, TypeVar
 
 import anyio
 import pytest
@@ -25,6 +26,9 @@ from gochan import (
 )
 from support.idle import settle
 
+K = TypeVar("K")
+V = TypeVar("V")
+
 
 class Job:
     """Something to send."""
@@ -42,6 +46,20 @@ def test_repr_of_a_new_channel() -> None:
     assert repr(Chan[list[int]](name="c")) == "<Chan[list[int]] 'c', unbuffered>"
     assert repr(Chan[int | None](name="c")) == "<Chan[int | None] 'c', unbuffered>"
     assert repr(Chan[Any](name="c")) == "<Chan[Any] 'c', unbuffered>"
+
+
+def test_repr_of_a_generic_subclass() -> None:
+    class Table(Chan[dict[K, V]], Generic[K, V]):
+        """A channel of dictionaries."""
+
+    assert repr(Table[str, int](name="c")) == "<Chan[str, int] 'c', unbuffered>"
+
+
+def test_the_largest_buffer_has_a_bound() -> None:
+    ch = Chan[int](sys.maxsize, name="c")
+    assert ch.cap == sys.maxsize
+    assert repr(ch) == f"<Chan[int] 'c', 0/{sys.maxsize} buffered>"
+    assert Chan[int](buffer=buffers.Unbounded()).cap is None
 
 
 def test_repr_names_a_channel_without_a_name() -> None:
@@ -111,6 +129,14 @@ def test_a_channel_is_not_copied() -> None:
         copy.copy(ch)
     with pytest.raises(TypeError, match="cannot be pickled or copied"):
         copy.deepcopy({"ch": ch})
+
+
+async def test_a_goroutine_is_not_copied() -> None:
+    async with gochan.scope():
+        goroutine = gochan.go(gochan.yield_)
+        for use in (pickle.dumps, copy.copy, copy.deepcopy):
+            with pytest.raises(TypeError, match="cannot be pickled or copied"):
+                use(goroutine)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -289,9 +289,15 @@ class Nursery:
                     waiting.shield = True
         self.idle = None
         self.closed = True
+        # nothing begins any more; they lead back here
+        del self.on_done, self.on_turn
         if (ear := ear_below(self.body)) is not None:
             ear.hear()
         own = self.body.__exit__(type(error) if error else None, error, None)
-        if isinstance(error, CancelledError) and not own:
-            raise error
+        try:
+            if isinstance(error, CancelledError) and not own:
+                raise error
+        finally:
+            # its traceback may lead to this frame: no cycle
+            del error
         return own

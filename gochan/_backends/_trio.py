@@ -341,6 +341,8 @@ class Nursery:
             raise
         finally:
             self.closed = True
+            # nothing begins any more; it leads back here
+            del self.on_turn
         return bool(swallowed) and rest is None
 
 
