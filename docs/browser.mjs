@@ -151,6 +151,8 @@ try {
   await Promise.all(
     Array.from({ length: AT_ONCE }, async () => {
       const page = await browser.newPage();
+      // nothing is drawn, and no size observed, where nobody looks
+      await page.emulateFocusedPage(true);
       while (waiting.length) {
         const path = waiting.pop();
         await visit(page, path.split(sep).join("/"));
