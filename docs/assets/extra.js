@@ -18,7 +18,10 @@ const reach = (entries) => {
 };
 const resized = new ResizeObserver(reach);
 const undone = new MutationObserver(reach);
-for (const box of document.querySelectorAll("pre > code, .md-typeset__scrollwrap")) {
-  resized.observe(box);
-  undone.observe(box, { attributeFilter: ["tabindex"] });
-}
+// by then the theme has put a box around each table
+addEventListener("load", () => {
+  for (const box of document.querySelectorAll("pre > code, .md-typeset__scrollwrap")) {
+    resized.observe(box);
+    undone.observe(box, { attributeFilter: ["tabindex"] });
+  }
+});
