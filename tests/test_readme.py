@@ -37,7 +37,8 @@ NUMBERS = (
 
 @pytest.fixture(params=READMES)
 def readme(request: pytest.FixtureRequest) -> str:
-    return (ROOT / request.param).read_text("utf-8")
+    name: str = request.param
+    return (ROOT / name).read_text("utf-8")
 
 
 def programs(readme: str) -> list[str]:
@@ -53,7 +54,7 @@ def test_its_numbers_are_floors(readme: str) -> None:
         if not isinstance(floor.get("at_least"), dict)
     }
     assert set(NUMBERS) <= bounds
-    stated = re.findall(r"\*\*([0-9.]+)×\*\*", readme)
+    stated = re.findall("\\*\\*([0-9.]+)\N{MULTIPLICATION SIGN}\\*\\*", readme)
     assert stated == [f"{bound:g}" for _, _, bound in NUMBERS]
 
 
