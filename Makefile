@@ -17,7 +17,8 @@ help:
 	@echo "make demo    digest this Python's standard library with goroutines"
 	@echo "make test    everything that has to pass on one Python"
 	@echo "make quick   the same without coverage and without the slow tests"
-	@echo "make docs    build the documentation into site/; make docs-serve to look at it"
+	@echo "make docs    build the documentation into site/ and check it (PICTURES=folder:"
+	@echo "             and take pictures of some pages); make docs-serve to look at it"
 	@echo "make bench-quick  measure what the floors name (CHECK=1: and compare)"
 	@echo "make bench        measure everything, write the tables and the plot"
 	@echo "make clean   remove what the others have made"
@@ -25,7 +26,7 @@ help:
 demo: $(VENV)/demo.stamp
 	python examples/md5all.py
 
-test: lint types
+test: lint types docs
 	@echo "== the slow tests, meanwhile; and the others, with branch coverage"
 	@coverage erase
 	@set -o pipefail; \
@@ -60,20 +61,14 @@ types: $(VENV)/dev.stamp
 	@echo "== pyright --verifytypes"
 	@pyright --verifytypes gochan --ignoreexternal
 
-docs: $(VENV)/docs.stamp docs/assets/mermaid.min.js
-	python docs/generate.py --check
-	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
+docs: $(VENV)/npm.stamp
+	@echo "== the documentation"
+	@python docs/generate.py --check
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict
+	@python docs/check.py site $(if $(PICTURES),--pictures $(PICTURES))
 
-docs-serve: $(VENV)/docs.stamp docs/assets/mermaid.min.js
+docs-serve: $(VENV)/npm.stamp
 	NO_MKDOCS_2_WARNING=1 mkdocs serve --dev-addr 127.0.0.1:8000
-
-# Diagrams are drawn in the browser, by this; otherwise the theme would load it from
-# elsewhere.
-docs/assets/mermaid.min.js:
-	@command -v npm > /dev/null || { echo "make docs needs npm, for mermaid" >&2; exit 1; }
-	folder=$$(mktemp -d) && cd $$folder && npm pack --silent mermaid@11 && \
-	    tar xzf mermaid-*.tgz package/dist/mermaid.min.js && \
-	    cp package/dist/mermaid.min.js $(CURDIR)/$@ && rm -rf $$folder
 
 bench: $(VENV)/bench.stamp
 	python -m benchmarks --json $(VENV)/bench.json --markdown --plot $(if $(CHECK),--check)
@@ -100,6 +95,11 @@ $(VENV)/dev.stamp: $(VENV)/pip.stamp pyproject.toml
 
 $(VENV)/docs.stamp: $(VENV)/pip.stamp pyproject.toml
 	python -m pip install -q -e . --group docs
+	@touch $@
+
+# With the Node that pip has installed. Once it is there, nothing is fetched again.
+$(VENV)/npm.stamp: $(VENV)/docs.stamp docs/fetch.py
+	python docs/fetch.py $(VENV)/npm
 	@touch $@
 
 $(VENV)/bench.stamp: $(VENV)/pip.stamp pyproject.toml

@@ -1,11 +1,11 @@
 """What processes, threads, coroutines, goroutines and fibers cost, for the docs.
 
     python -m benchmarks.ground            # print the table
-    python -m benchmarks.ground --write    # docs/concepts/ground-costs.inc
+    python -m benchmarks.ground --write    # into docs/, in English and in Chinese
 
 Memory is what the process grows by for each of many that wait. A switch is half of a
-round trip: one side wakes the other and waits. Each figure is taken in a process of its
-own, and is the median of five.
+round trip: one side wakes the other and waits. Each figure is the least of five, each
+taken in a process of its own: whatever else runs can only add to it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import asyncio
 import multiprocessing
 import multiprocessing.connection
 import os
-import statistics
 import subprocess
 import sys
 import threading
@@ -30,7 +29,7 @@ from gochan import Chan, fibers, go
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "concepts" / "ground-costs.inc"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
 def resident() -> int:
@@ -218,17 +217,34 @@ def fiber_switch(n: int = 20_000) -> float:
     return gochan.run(main)
 
 
-ROWS: dict[str, tuple[Callable[[], float], Callable[[], float]]] = {
-    "process": (process_bytes, process_switch),
-    "thread": (thread_bytes, thread_switch),
-    "coroutine (an asyncio task)": (coroutine_bytes, coroutine_switch),
-    "goroutine, on a loop": (goroutine_bytes, goroutine_switch),
-    "goroutine, in a fiber": (fiber_bytes, fiber_switch),
+# what is measured, and what the two tables call it
+ROWS: dict[tuple[str, str], tuple[Callable[[], float], Callable[[], float]]] = {
+    ("process", "进程"): (process_bytes, process_switch),
+    ("thread", "线程"): (thread_bytes, thread_switch),
+    ("coroutine (an asyncio task)", "协程（asyncio 任务）"): (
+        coroutine_bytes,
+        coroutine_switch,
+    ),
+    ("goroutine, on a loop", "goroutine，在事件循环上"): (
+        goroutine_bytes,
+        goroutine_switch,
+    ),
+    ("goroutine, in a fiber", "goroutine，在纤程里"): (fiber_bytes, fiber_switch),
+}
+TABLES = {
+    DOCS / "concepts" / "ground-costs.inc": (
+        "What it is | memory, waiting | a switch",
+        "{cpu}, CPython {python}",
+    ),
+    DOCS / "zh" / "ground-costs.inc": (
+        "种类 | 等待时占用的内存 | 一次切换",
+        "{cpu}，CPython {python}",
+    ),
 }
 
 
 def measured(function: Callable[[], float]) -> float:
-    """The median of five, each in a process of its own."""
+    """The least of five, each in a process of its own."""
     figures: list[float] = []
     for _ in range(5):
         done = subprocess.run(
@@ -238,7 +254,7 @@ def measured(function: Callable[[], float]) -> float:
             check=True,
         )
         figures.append(float(done.stdout))
-    return statistics.median(figures)
+    return min(figures)
 
 
 def _size(number: float) -> str:
@@ -247,15 +263,18 @@ def _size(number: float) -> str:
     return f"{number / 1e3:.1f} kB"
 
 
-def table() -> str:
-    """The page's table."""
-    lines = ["| | memory, waiting | a switch |", "|---|---:|---:|"]
-    for name, (memory, switch) in ROWS.items():
-        size, taken = measured(memory), measured(switch)
-        lines.append(f"| {name} | {_size(size)} | {taken / 1000:.1f} µs |")
-    machine = describe()
-    lines += ["", f"*{machine['cpu']}, {machine['python']}*", ""]
-    return "\n".join(lines)
+def tables() -> dict[Path, str]:
+    """The tables, by the file that holds them."""
+    figures = [tuple(map(measured, functions)) for functions in ROWS.values()]
+    made: dict[Path, str] = {}
+    for language, (path, (head, foot)) in enumerate(TABLES.items()):
+        lines = [f"| {head} |", "|---|---:|---:|"]
+        for names, (size, taken) in zip(ROWS, figures, strict=True):
+            shown = f"{_size(size)} | {taken / 1000:.1f} µs"
+            lines.append(f"| {names[language]} | {shown} |")
+        lines += ["", f"*{foot.format(**describe())}*", ""]
+        made[path] = "\n".join(lines)
+    return made
 
 
 if __name__ == "__main__":
@@ -266,6 +285,7 @@ if __name__ == "__main__":
     if given.only:
         print(globals()[given.only]())
     elif given.write:
-        PAGE.write_text(table(), "utf-8")
+        for path, text in tables().items():
+            path.write_text(text, "utf-8")
     else:
-        print(table())
+        print(next(iter(tables().values())))

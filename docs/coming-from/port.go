@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"port/errgroup"
+	"golang.org/x/sync/errgroup"
 )
 
 func produce(ctx context.Context, numbers chan<- int) error {

