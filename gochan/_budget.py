@@ -7,8 +7,8 @@ cooperative budget.
 ``budget.left`` is what the hot path reads and counts down. That is exact as long
 as one thread runs event loops. Once a second one does, ``left`` stays at 0, so
 that every operation takes its slow path and asks :func:`spent`, which counts per
-thread. It stays at 0 also while an instrument is installed: the hot path tells
-instruments nothing, and so needs no test of its own for them.
+thread. While an instrument is installed ``left`` counts up, from below 0: the hot
+path tells instruments nothing, and so needs no test of its own for them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class _Budget:
 
     def __init__(self) -> None:
         self.left = OPERATIONS
-        # what a switch sets ``left`` to; 0: always ask spent()
+        # what a switch sets ``left`` to; 0: always ask spent(); below 0: watched
         self.full = OPERATIONS
         # the threads that have run an event loop, and whether there are several
         self.loops: frozenset[int] = frozenset()
@@ -94,15 +94,20 @@ _changing = allocate_lock()
 
 
 def _adjust() -> None:
-    always_ask = budget.threads or budget.watched or budget.cancelled
-    budget.full = 0 if always_ask else OPERATIONS
+    if budget.threads or budget.cancelled:
+        budget.full = 0
+    else:
+        budget.full = -OPERATIONS if budget.watched else OPERATIONS
     budget.left = budget.full
 
 
 def spent() -> bool:
-    """Must the operation yield first? Asked when ``budget.left`` is 0."""
+    """Must the operation yield first? Asked when ``budget.left`` is 0 or less."""
     if budget.full:
-        return True
+        left = budget.left
+        if left < 0:
+            budget.left = left + 1
+        return left >= 0
     left = _per_thread.left
     _per_thread.left = left - 1
     return left <= 0

@@ -14,22 +14,22 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeVar, cast
 
-from . import _backends
+from . import _backends, _instrument
 from ._backends import uninterrupted
-from ._blocking import Blocking
 from ._budget import budget
 from ._core import BLOCKED
 from ._ends import Receiver, RecvChan, SendChan, Sender
 from ._errors import ChanClosed, SendOnClosed
 from ._parked import parks
 from ._waiter import bar, unbar
+from ._watched import DONE, NOT_USUAL, Watched
 
 __all__ = ("Chan",)
 
 T = TypeVar("T")
 
 
-class Chan(Blocking[T], SendChan[T], RecvChan[T]):
+class Chan(Watched[T], SendChan[T], RecvChan[T]):
     """A channel: values go in at one end and come out at the other, in order.
 
     Any number of goroutines, threads and event loops may use it at the same
@@ -124,6 +124,17 @@ class Chan(Blocking[T], SendChan[T], RecvChan[T]):
                     return
                 else:
                     key.append(None)
+        elif left < 0 and (seen := _instrument.quick) is not None:
+            budget.left = left + 1
+            done = self._send_watched(value, seen)
+            if done is DONE:
+                return
+            if done is not NOT_USUAL:
+                waiter = await done
+                waiter.value = waiter.party = None
+                if not waiter.ok:
+                    raise SendOnClosed(self)
+                return
         await self._send_slowly(value)
 
     @uninterrupted
@@ -238,6 +249,18 @@ class Chan(Blocking[T], SendChan[T], RecvChan[T]):
                     return value
                 else:
                     key.append(None)
+        elif left < 0 and (seen := _instrument.quick) is not None:
+            budget.left = left + 1
+            done, value = self._recv_watched(seen)
+            if done is DONE:
+                return value
+            if done is not NOT_USUAL:
+                waiter = await done
+                if not waiter.ok:
+                    raise ChanClosed(self)
+                value = waiter.value
+                waiter.value = waiter.party = None
+                return value
         slow, ok = await self.recv_ok()
         if not ok:
             raise ChanClosed(self)

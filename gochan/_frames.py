@@ -10,7 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-__all__ = ("frames_of", "innermost", "package_of", "running_frames", "thread_frames")
+__all__ = (
+    "coroutines_of",
+    "frames_of",
+    "innermost",
+    "package_of",
+    "running_frames",
+    "thread_frames",
+)
 
 # What a coroutine may await that leads to another one, and has no attribute for it.
 _WRAPPERS = frozenset(
@@ -32,6 +39,11 @@ def frames_of(coroutine: object) -> list[FrameType]:
     # a coroutine that has ended has none, nor has a compiled one
     frames = [frame for frame in walked if frame is not None]
     return frames + _in_fiber(frames[-1]) if frames else frames
+
+
+def coroutines_of(coroutine: object) -> list[object]:
+    """A suspended coroutine and all that it awaits which is one, outermost first."""
+    return [one for one, _ in _walk(coroutine)]
 
 
 def _in_fiber(shim: FrameType) -> list[FrameType]:

@@ -1,19 +1,29 @@
 """Who waits for whom: the report of a deadlock.
 
-A goroutine that waits for the end of others waits for exactly those. One that waits on
-a channel or a lock may be helped by anybody whose variables lead there, as far as that
-can be told: global variables are not followed. Not by one who waits for the same, nor,
+A goroutine that waits for the end of others waits for exactly those. One that waits for
+a lock waits for who is in a block of it, ``async with lock:``. Else it may be helped by
+anybody whose variables lead to the channel or lock, as far as that can be told; of
+global variables, those that the code names. Not by one who waits for the same, nor,
 before it has gone on, by one who waits for its end.
 """
 
 from __future__ import annotations
 
 import gc
-from collections import deque
+from collections import Counter, deque
 from contextvars import Context
-from types import CodeType, CoroutineType, FrameType, FunctionType, ModuleType
+from itertools import pairwise
+from types import (
+    CodeType,
+    CoroutineType,
+    FrameType,
+    FunctionType,
+    MethodType,
+    ModuleType,
+)
 from typing import TYPE_CHECKING, Any, Final
 
+from ._frames import coroutines_of, package_of
 from ._goroutine import Goroutine
 from ._live import Look, Party
 from ._parked import FOREIGN
@@ -22,7 +32,7 @@ from ._scope import Scope
 from ._waiter import Node, WaitQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = ("report",)
 
@@ -48,6 +58,9 @@ _BORDERS: Final = (
     type,
 )
 
+# The methods that a block keeps at hand as long as it is not left.
+_EXITS: Final = ("__aexit__", "__exit__")
+
 _SEND, _RECEIVE = "chan send", "chan receive"
 
 # how the wait reads, and what somebody else would have to do
@@ -72,6 +85,7 @@ class _Need:
         thing: what it is waited for; None if it is just that ``by`` end.
         by: who could help.
         bound: they wait for it in turn.
+        held: it is a lock, and they have it.
     """
 
     def __init__(self, word: str, thing: object, by: Sequence[Party] = ()) -> None:
@@ -79,10 +93,16 @@ class _Need:
         self.thing = thing
         self.by = list(by)
         self.bound = False
+        self.held = False
 
     def __str__(self) -> str:
         way, remedy = _WAYS.get(self.word, ("on", "help"))
         text = f"{way} {described(self.thing)}"
+        if self.held and not self.by:
+            return f"{text}, which it holds itself"
+        if self.held:
+            holds = "holds" if len(self.by) == 1 else "hold"
+            return f"{text}, which {_names(self.by, 'and')} {holds}"
         if not self.by:
             return f"{text}, which nobody else here has"
         but = ", but waits for it" if self.bound else ""
@@ -168,10 +188,16 @@ def _find_helpers(needs: dict[Party, list[_Need]]) -> None:
     """Fill in who could bring about what is needed."""
     wanted = {id(need.thing) for its in needs.values() for need in its}
     reached = {party: _reach(party) & wanted for party in needs}
+    held = {party: _held(party) for party in needs}
     for party, its in needs.items():
         waiting = _waiting_for(party, needs)
         for need in its:
             if need.thing is None:
+                continue
+            holders = [other for other in needs if held[other][id(need.thing)]]
+            if holders:
+                need.held = True
+                need.by = [other for other in holders if other is not party]
                 continue
             able = [
                 other
@@ -208,17 +234,56 @@ def _reach(party: Party) -> set[int]:
     ahead: deque[Any] = deque()
     for frame in party.frames:
         ahead += frame.f_locals.values()
+        if package_of(frame) != "gochan":
+            ahead += _named(frame.f_code, frame.f_globals)
+    if isinstance(party, Look) and party.goroutine._done is not None:
+        # what its end will do
+        ahead += party.goroutine._done.callbacks
     while ahead and len(found) < _REACH:
         thing = ahead.popleft()
         if id(thing) in found or isinstance(thing, _BORDERS):
             continue
         found[id(thing)] = thing
         if isinstance(thing, FunctionType):
-            # not its global variables
             ahead += thing.__closure__ or ()
+            if thing.__module__.partition(".")[0] != "gochan":
+                ahead += _named(thing.__code__, thing.__globals__)
         elif gc.is_tracked(thing):
             ahead += gc.get_referents(thing)
     return set(found)
+
+
+def _named(code: CodeType, variables: Mapping[str, Any]) -> Iterator[object]:
+    """The global variables that it names, and what it names of modules."""
+    for name in code.co_names:
+        thing = variables.get(name)
+        yield thing
+        if isinstance(thing, ModuleType):
+            yield from (vars(thing).get(other) for other in code.co_names)
+
+
+def _held(party: Party) -> Counter[int]:
+    """The ids of the locks in whose blocks it is, and how often; not in a thread."""
+    held: Counter[int] = Counter()
+    if not isinstance(party, Look) or party.away:
+        return held
+    for coroutine in coroutines_of(party.goroutine.coroutine):
+        for one, after in pairwise([*gc.get_referents(coroutine), None]):
+            if getattr(one, "__name__", None) not in _EXITS:
+                continue
+            # from 3.14 on, what it is a method of comes after the function
+            owner = one.__self__ if isinstance(one, MethodType) else after
+            if type(owner).__module__.startswith("gochan."):
+                # the lock, or what stands for it
+                held.update({id(owner), *map(id, gc.get_referents(owner))})
+    wait = party.wait
+    if wait is not None and any(
+        frame.f_code.co_name == "__aenter__" and package_of(frame) == "gochan"
+        for frame in party.frames
+    ):
+        # the block that it is about to enter
+        held[id(wait.on)] -= 1
+    return held
 
 
 def _circle(needs: dict[Party, list[_Need]]) -> list[Party]:

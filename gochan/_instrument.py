@@ -17,7 +17,7 @@ from __future__ import annotations
 from _thread import get_ident
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from . import _budget
 
@@ -47,6 +47,7 @@ class Instrument:
     """
 
     follows: bool = True
+    _quick: Quick | None = None
 
     def __enter__(self) -> Self:
         install(self)
@@ -118,6 +119,32 @@ class Instrument:
         self.acquire(party, address)
 
 
+class Quick(Protocol):
+    """Takes the usual operations of channels in one call each, under the key.
+
+    The peer has parked, for a plain send or receive. Each tells what the functions of
+    ``_edges`` would, and finds out who runs.
+    """
+
+    def sends_to(self, channel: Any, peer: Any, /) -> None:
+        """A send meets a parked receiver."""
+
+    def takes_from(self, channel: Any, peer: Any, /) -> None:
+        """A receive meets a parked sender."""
+
+    def puts(self, channel: Any, /) -> None:
+        """A send appends to the buffer."""
+
+    def takes(self, channel: Any, /) -> None:
+        """A receive takes from the buffer."""
+
+    def waits_to_send(self, channel: Any, /) -> Hashable:
+        """A send is about to park. Returns who sends."""
+
+    def waits(self) -> Hashable:
+        """A receive is about to park. Returns who receives."""
+
+
 class _Several(Instrument):
     """Forwards every event to several instruments, in the order installed."""
 
@@ -139,6 +166,8 @@ class _Several(Instrument):
 
 
 active: Instrument | None = None
+# of the only instrument that is installed, if it has one
+quick: Quick | None = None
 
 
 # Who runs the code of this context: the party, its task, and how to ask which task
@@ -218,11 +247,13 @@ def uninstall(instrument: Instrument) -> None:
 
 
 def _select_active() -> None:
-    global active
+    global active, quick
+    quick = None
     if not _installed:
         active = None
     elif len(_installed) == 1:
         active = _installed[0]
+        quick = active._quick
     else:
         active = _Several(tuple(_installed))
     _budget.watch(active is not None)

@@ -109,7 +109,9 @@ def test_one_that_cannot_unwind_is_reported_at_once(
     told, unwound = hung["cannot_unwind"]["steps"]
     assert unwound == "unwound"
     assert told.startswith(f"{TEXT}\n\n  goroutine ")
-    assert "\nThe run has been cancelled, and cannot end:\n\n  goroutine " in told
+    again = told.partition("\nThe run has been cancelled, and cannot end:\n\n")[2]
+    assert again.startswith("in a circle:\n  goroutine ")
+    assert "waits to receive from chan 'written'; goroutine " in again
 
 
 def test_the_traceback_shows_the_report_and_no_loop(
@@ -188,7 +190,7 @@ besides:
 """,
     "through_a_global_channel": """
   main waits to receive from chan 'shared 2', which nobody else here has
-  receive waits to receive from chan 'shared', which nobody else here has
+  receive waits to receive from chan 'shared'; main could send or close
 """,
     "in_a_task_group": """
   main waits for tasks of its own
@@ -204,10 +206,25 @@ besides:
 """,
     "locks_in_both_orders": """
 in a circle:
-  ab waits for Mutex; ba could unlock
-  ba waits for Mutex; ab could unlock
+  ab waits for Mutex, which ba holds
+  ba waits for Mutex, which ab holds
 besides:
   main waits for the end of ab and ba
+""",
+    "a_lock_it_has": """
+  main waits for Mutex, which it holds itself
+""",
+    "a_writer_and_readers": """
+in a circle:
+  main waits for RWMutex, which reader and reader hold
+  reader waits to receive from chan 'go on'; main could send or close
+besides:
+  reader waits to receive from chan 'go on'; main could send or close
+""",
+    "a_wait_group_that_has_started_somebody": """
+in a circle:
+  main waits for WaitGroup; receive could call done
+  receive waits to receive from chan 'shared'; main could send or close
 """,
     "a_wait_group": """
   main waits for WaitGroup, which nobody else here has

@@ -429,8 +429,8 @@ def poster() -> Callable[[Callable[[], object]], bool]:
 
 def must_yield() -> bool:
     """Whether an operation has to give way first. Asked when no budget is left."""
-    # as long as anything special is the case, ``full`` is 0
-    if _cell.full:
+    # as long as anything special is the case, ``full`` is not above 0
+    if _cell.full > 0:
         return True
     if _cell.cancelled and backend().is_cancelled():
         return True
@@ -477,10 +477,16 @@ def firm_waiter(value: Any = None) -> AsyncWaiter:
 
 
 @types.coroutine
-def any_park(queue: WaitQueue, value: Any = None) -> Generator[Any, Any, AsyncWaiter]:
-    """Wait in ``queue``, whose key the caller holds. The waiter, once it is woken."""
+def any_park(
+    queue: WaitQueue, value: Any = None, party: Hashable = None
+) -> Generator[Any, Any, AsyncWaiter]:
+    """Wait in ``queue``, whose key the caller holds. The waiter, once it is woken.
+
+    ``party``: who waits, if there is an instrument.
+    """
     try:
         waiter = any_waiter(value)
+        waiter.party = party
         queue.push(waiter)
     finally:
         queue.key.append(None)  # type: ignore[union-attr]  # a channel's has one

@@ -176,12 +176,15 @@ def meet(one: Clock, other: Clock) -> None:
         other.settle()
     mine, theirs = one.known, other.known
     known = mine.copy() if mine is theirs else _highest(mine, theirs)
-    slot, slot2 = one.slot, other.slot
-    missing = max(slot, slot2) + 1 - len(known)
-    if missing > 0:
+    time, time2 = one.time, other.time
+    try:
+        known[one.slot] = time
+        known[other.slot] = time2
+    except IndexError:
+        missing = max(one.slot, other.slot) + 1 - len(known)
         known.extend([0] * missing)
-    known[slot] = one.time
-    known[slot2] = other.time
+        known[one.slot] = time
+        known[other.slot] = time2
     one.known = other.known = known
-    one.time += 1
-    other.time += 1
+    one.time = time + 1
+    other.time = time2 + 1

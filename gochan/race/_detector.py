@@ -20,11 +20,12 @@ from .._core import Core
 from .._instrument import Instrument
 from .._scope import Scope
 from . import _active
+from ._channels import Address, Channels, swap
 from ._clock import Clock, meet, merged
 from ._parties import Parties
 from ._places import Places, class_of
 from ._report import DataRace, access
-from ._shadow import AwaitAtomic, Shadow, Side, Strict, loop_here
+from ._shadow import AwaitAtomic, Shadow, Side, Strict
 from ._stack import caller, capture, place
 
 if TYPE_CHECKING:
@@ -32,41 +33,17 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
     from typing import Self
 
-    from ._clock import Snapshot
 
 __all__ = ("Detector", "Mode", "Report", "detector")
 
 Report = Literal["raise", "collect", "log"]
 Mode = Literal["strict", "await_atomic"]
 
-# of so many parties the last send on one channel is remembered
-SENDERS = 256
-
 # of any type, and nothing for type checkers to infer
 _CORE: type[Any] = Core
 _TUPLE: type[Any] = tuple
 
 _log = logging.getLogger("gochan.race")
-
-
-# a send or a close: whose, when, where, and on which thread's event loop
-_Use = tuple[Clock, int, tuple[Any, ...], int | None]
-
-
-class _Address:
-    """What has been released at one object, and who has accessed it."""
-
-    __slots__ = ("clock", "closed", "object", "sent", "shadows", "slots")
-
-    def __init__(self) -> None:
-        # the weak reference
-        self.object: object = None
-        self.clock: Snapshot | None = None
-        self.slots: dict[Hashable, Snapshot] = {}
-        self.shadows: dict[Hashable, Shadow] = {}
-        # of a channel: the last send of each party, by slot, and the close
-        self.sent: dict[int, _Use] = {}
-        self.closed: _Use | None = None
 
 
 @final
@@ -87,12 +64,12 @@ class Detector(Instrument):
         self._find = self._parties.find
         self._report = report
         self._check = Strict if mode == "strict" else AwaitAtomic
-        self._turns = mode == "await_atomic"
         self._lock = allocate_lock()
         self._entered = False
         self._known: set[tuple[str, frozenset[tuple[str, int]]]] = set()
-        self._addresses: dict[int, _Address] = {}
-        self._values: dict[Hashable, _Address] = {}
+        self._addresses: dict[int, Address] = {}
+        self._channels = self._quick = Channels(self, mode == "await_atomic")
+        self._values: dict[Hashable, Address] = {}
 
     def __enter__(self) -> Self:
         if self._entered:
@@ -121,7 +98,13 @@ class Detector(Instrument):
         _active.leave(self)
         super().__exit__(kind, error, traceback)
         # keep what was found, and nothing of the program alive
-        for table in (self._places, self._parties, self._addresses, self._values):
+        for table in (
+            self._places,
+            self._parties,
+            self._channels,
+            self._addresses,
+            self._values,
+        ):
             table.clear()
         if self._report != "raise" or not self.races:
             return
@@ -169,13 +152,13 @@ class Detector(Instrument):
 
     # Addresses
 
-    def _address(self, thing: Any) -> _Address:
+    def _address(self, thing: Any) -> Address:
         found = self._addresses.get(id(thing))
         return self._new_address(thing) if found is None else found
 
-    def _new_address(self, thing: Any) -> _Address:
+    def _new_address(self, thing: Any) -> Address:
         key, addresses = id(thing), self._addresses
-        address = _Address()
+        address = Address()
 
         def gone(_: object) -> None:
             addresses.pop(key, None)
@@ -219,13 +202,13 @@ class Detector(Instrument):
     def release_acquire(self, party: Hashable, address: Hashable) -> None:
         clock = self._clocks.get(party) or self._find(party)
         if type(address) is tuple:
-            at = self._address(address[0])
-            before = at.slots.get(address[1])
-            at.slots[address[1]] = clock.snapshot()
-        else:
-            at = self._address(address)
-            before = at.clock
-            at.clock = clock.snapshot()
+            thing, part = address
+            unbounded = isinstance(thing, _CORE) and not thing._size
+            swap(self._address(thing), part, clock, 0 if unbounded else 1)
+            return
+        at = self._address(address)
+        before = at.clock
+        at.clock = clock.snapshot()
         clock.time += 1
         if before is not None:
             clock.absorb(before)
@@ -244,46 +227,14 @@ class Detector(Instrument):
         if not isinstance(address, _CORE):
             self._read(self._shadow_of(address), clock, sys._getframe(1))
             return
-        # A send, with the channel's lock held: so often that it takes a shorter way.
-        channel: Any = address
-        at = self._addresses.get(id(channel)) or self._new_address(channel)
-        use = (clock, clock.time, caller(), loop_here() if self._turns else None)
-        if at.closed is not None and not self._in_order(use, at.closed):
-            self._race_on_channel(channel, ("send", use), ("close", at.closed))
-        if len(at.sent) >= SENDERS and clock.slot not in at.sent:
-            # the oldest: a race with it will not be found
-            del at.sent[next(iter(at.sent))]
-        at.sent[clock.slot] = use
+        self._channels.sent(address, clock, caller(sys._getframe(3)))
 
     def write(self, party: Hashable, address: Hashable) -> None:
         clock = self._clocks.get(party) or self._find(party)
         if not isinstance(address, _CORE):
             self._write(self._shadow_of(address), clock, sys._getframe(1))
             return
-        # a close
-        channel: Any = address
-        at = self._address(channel)
-        use = (clock, clock.time, caller(), loop_here() if self._turns else None)
-        for sent in at.sent.values():
-            if not self._in_order(use, sent):
-                self._race_on_channel(channel, ("close", use), ("send", sent))
-        at.sent.clear()
-        at.closed = use
-
-    @staticmethod
-    def _in_order(use: _Use, earlier: _Use) -> bool:
-        clock, _, _, home = use
-        if clock.pending is not None:
-            clock.settle()
-        return clock.knows(earlier[0], earlier[1]) or (
-            home is not None and home == earlier[3]
-        )
-
-    def _race_on_channel(
-        self, channel: Any, now: tuple[str, _Use], before: tuple[str, _Use]
-    ) -> None:
-        sides = [(what, use[0], use[2]) for what, use in (now, before)]
-        self._race(f"channel {channel.name!r}", *sides)
+        self._channels.closed(address, clock, caller(sys._getframe(3)))
 
     def _shadow_of(self, address: Any) -> Shadow:
         thing, part = address if isinstance(address, _TUPLE) else (address, None)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import os.path
-import sys
 from traceback import FrameSummary, StackSummary
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from .._goroutine import watched
 if TYPE_CHECKING:
     from types import CodeType, FrameType
 
-__all__ = ("Stack", "caller", "capture", "place", "summary")
+__all__ = ("Stack", "caller", "capture", "is_own", "place", "summary")
 
 Stack = tuple[Any, ...]
 
@@ -57,13 +56,16 @@ def capture(frame: FrameType | None, depth: int = DEPTH) -> Stack:
     return tuple(found)
 
 
-def caller() -> Stack:
-    """The user's send or close, and who called that; asked by the detector's event."""
-    # this function, the event, what told it, the operation itself
-    frame: FrameType | None = sys._getframe(4)
+def is_own(frame: FrameType) -> bool:
+    """Whether it is code of gochan."""
+    return str(frame.f_globals.get("__name__")).startswith("gochan.")
+
+
+def caller(frame: FrameType | None) -> Stack:
+    """The user's send or close, and who called that: ``frame`` or outside of it."""
     while frame is not None and frame.f_globals is _FACES:
         frame = frame.f_back
-    while frame is not None and frame.f_globals["__name__"].startswith("gochan."):
+    while frame is not None and is_own(frame):
         if frame.f_code is _ROOT:
             return ()
         frame = frame.f_back

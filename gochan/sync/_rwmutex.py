@@ -391,7 +391,6 @@ class RLocker(Locker):
     def __init__(self, rw: RWMutex) -> None:
         self._rw = rw
 
-    @parks("sync.RWMutex.RLock")
     async def lock(self) -> None:
         """:meth:`RWMutex.rlock`.
 
@@ -400,7 +399,6 @@ class RLocker(Locker):
         """
         await self._rw.rlock()
 
-    @parks("sync.RWMutex.RLock")
     def blocking_lock(self, timeout: float | None = None) -> None:
         """:meth:`RWMutex.blocking_rlock`."""
         self._rw.blocking_rlock(timeout)

@@ -240,6 +240,39 @@ async def locks_in_both_orders() -> None:
 
 
 @program
+async def a_lock_it_has() -> None:
+    mutex = sync.Mutex()
+    async with mutex, mutex:
+        pass
+
+
+@program
+async def a_writer_and_readers() -> None:
+    rw, ready, go_on = sync.RWMutex(), Chan[None](), Chan[None](name="go on")
+
+    async def reader() -> None:
+        async with rw.rlocker():
+            await ready.send(None)
+            await go_on.recv()
+
+    async with scope():
+        go(reader)
+        go(reader)
+        await ready.recv()
+        await ready.recv()
+        async with rw:
+            await go_on.send(None)
+
+
+@program
+async def a_wait_group_that_has_started_somebody() -> None:
+    group = sync.WaitGroup()
+    group.go(receive, SHARED)
+    await group.wait()
+    await SHARED.send(0)
+
+
+@program
 async def a_lock_twice() -> None:
     mutex = sync.RWMutex()
     await mutex.lock()

@@ -9,7 +9,7 @@ import pytest
 
 import gochan
 from gochan import Chan, go, nil, recv, select, select_nowait, send
-from support.litmus import OK, RACE, World, litmus
+from support.litmus import ALONE, OK, RACE, World, litmus
 
 # C1: a send comes before its receive
 
@@ -302,7 +302,7 @@ async def a_parked_send_that_fails(w: World) -> None:
     w.go(closer)
     await w.settle()
     # the race is on the channel alone
-    assert "x" not in w.clocks.races()
+    assert w.place in ALONE or "x" not in w.clocks.races()
 
 
 # C7: closing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gochan import Chan, atomic, go, select, sync
+from gochan import Chan, atomic, go, nil, select, sync
 from support.litmus import OK, RACE, World, litmus
 
 # where wg.go() starts its goroutines
@@ -240,6 +240,39 @@ async def once_that_raises(w: World) -> None:
     await w.settle()
     await other()
     w.x.write()
+
+
+async def _interrupted(w: World, *, waiting: bool) -> None:
+    """What was left half done comes before the next attempt."""
+    once = sync.Once()
+
+    async def never_ends() -> None:
+        w.x.write()
+        await nil.recv()
+
+    async def second() -> None:
+        await once.do(w.x.write)
+
+    first = go(once.do, never_ends)
+    await w.settle()
+    if waiting:
+        w.go(second)
+        await w.settle()
+    first.cancel()
+    await w.settle()
+    if not waiting:
+        w.go(second)
+        await w.settle()
+
+
+@litmus("D5", OK, only=LOOPS)
+async def once_that_is_cancelled_then_the_next(w: World) -> None:
+    await _interrupted(w, waiting=False)
+
+
+@litmus("D5", OK, only=LOOPS)
+async def once_that_is_cancelled_with_one_waiting(w: World) -> None:
+    await _interrupted(w, waiting=True)
 
 
 @litmus("D5", OK, only=LOOPS)

@@ -156,7 +156,8 @@ RULES = [
         "D5",
         "N",
         "The return of the function comes before the return of every `do`, also if it "
-        "raised. The same holds for `once_func`, `once_value` and `once_values`.",
+        "raised; what a cancelled attempt did, before the next one (I). The same holds "
+        "for `once_func`, `once_value` and `once_values`.",
     ),
     Rule(
         "D6",
