@@ -76,7 +76,8 @@ docs/assets/mermaid.min.js:
 	    cp package/dist/mermaid.min.js $(CURDIR)/$@ && rm -rf $$folder
 
 bench: $(VENV)/bench.stamp
-	python -m benchmarks --json $(VENV)/bench.json --markdown --plot $(if $(CHECK),--check)
+	python -m benchmarks --json $(VENV)/bench.json --markdown --plot \
+	    $(if $(CHECK),--check) $(if $(BESIDE),--beside $(BESIDE))
 
 bench-quick: $(VENV)/bench.stamp
 	python -m benchmarks --quick --json $(VENV)/bench-quick.json $(if $(CHECK),--check)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ("main",)
 
-_DOCS = Path(__file__).parent.parent / "docs" / "internals" / "benchmarks"
+_DOCS = Path(__file__).parent.parent / "docs"
+_PAGE = _DOCS / "internals" / "benchmarks.md"
 
 
 def _say(text: str = "") -> None:
@@ -47,8 +48,16 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--check", action="store_true", help="compare with floors.toml")
     add("--json", type=Path, metavar="FILE", help="write the results")
     add("--load", type=Path, metavar="FILE", help="do not measure: read results")
-    add("--markdown", action="store_true", help=f"write {_DOCS.name}/table.md")
-    add("--plot", action="store_true", help=f"write {_DOCS.name}/plot.svg")
+    add("--markdown", action="store_true", help="write docs/internals/benchmarks.md")
+    add("--plot", action="store_true", help="write its pictures, in docs/assets")
+    add(
+        "--beside",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        default=[],
+        help="results on other Pythons, for the page's table of floors",
+    )
     return parser.parse_args(argv)
 
 
@@ -97,7 +106,7 @@ def _plot(results: Results) -> None:
     from .plot import draw
 
     try:
-        draw(results, _DOCS / "plot.svg")
+        draw(results, _DOCS / "assets")
     except ModuleNotFoundError as error:
         _say(f"SKIPPED the plot: {error}")
 
@@ -122,14 +131,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         results = _measure(options, table)
     if options.json:
         results.save(options.json)
-    if options.markdown or options.plot:
-        _DOCS.mkdir(parents=True, exist_ok=True)
     if options.markdown:
-        (_DOCS / "table.md").write_text(markdown(results), encoding="utf-8")
+        everywhere = [results, *map(Results.load, options.beside)]
+        _PAGE.write_text(markdown(everywhere), encoding="utf-8")
     if options.plot:
         _plot(results)
     if options.check:
-        verdicts = floors.check(results, floors.load())
+        verdicts = floors.check(results)
         _say()
         for line in floors_text(verdicts):
             _say(line)
