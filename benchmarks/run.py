@@ -46,8 +46,14 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--rounds", type=int, help="how often everybody takes a turn")
     add("--seconds", type=float, help="how long a turn should be")
     add("--check", action="store_true", help="compare with floors.toml")
-    add("--json", type=Path, metavar="FILE", help="write the results")
-    add("--load", type=Path, metavar="FILE", help="do not measure: read results")
+    add("--json", type=Path, metavar="FILE", help="write the results, row by row")
+    add(
+        "--load",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="do not measure: read results, those of several runs as of one",
+    )
     add("--markdown", action="store_true", help="write docs/internals/benchmarks.md")
     add("--plot", action="store_true", help="write its pictures, in docs/assets")
     add(
@@ -93,6 +99,8 @@ def _measure(options: argparse.Namespace, table: list[Row]) -> Results:
         for row in table:
             result = measure_row(row, effort, go, _say)
             results.rows.append(result)
+            if options.json:
+                results.save(options.json)
             for line in row_text(result):
                 _say(line)
     _say()
@@ -121,7 +129,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             _say(f"{row.name}: {row.title}\n    {', '.join(names)}")
         return 0
     if options.load:
-        results = Results.load(options.load)
+        results, *more = map(Results.load, options.load)
+        for each in more:
+            results.rows += each.rows
         for line in (line for row in results.rows for line in row_text(row)):
             _say(line)
     else:
@@ -129,8 +139,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             _say("no such row: see --list")
             return 2
         results = _measure(options, table)
-    if options.json:
-        results.save(options.json)
     if options.markdown:
         everywhere = [results, *map(Results.load, options.beside)]
         _PAGE.write_text(markdown(everywhere), encoding="utf-8")
