@@ -71,7 +71,8 @@ docs-serve: $(VENV)/npm.stamp
 	NO_MKDOCS_2_WARNING=1 mkdocs serve --dev-addr 127.0.0.1:8000
 
 bench: $(VENV)/bench.stamp
-	python -m benchmarks --json $(VENV)/bench.json --markdown --plot $(if $(CHECK),--check)
+	python -m benchmarks --json $(VENV)/bench.json --markdown --plot \
+	    $(if $(CHECK),--check) $(if $(BESIDE),--beside $(BESIDE))
 
 bench-quick: $(VENV)/bench.stamp
 	python -m benchmarks --quick --json $(VENV)/bench-quick.json $(if $(CHECK),--check)

@@ -15,6 +15,6 @@ Nothing that is timed is a test. Where things are:
     results         what was measured, medians and ratios; JSON
     floors          what is to be reached (floors.toml), and whether it is
     machine         what it was measured on
-    report          the results as text and as Markdown tables
-    plot            the results as a picture
+    report          the results as text and as a page of the documentation
+    plot            the results as pictures
 """

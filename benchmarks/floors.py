@@ -109,8 +109,10 @@ def _for_version(bounds: dict[str, float], python: tuple[int, int]) -> float:
     return below[-1] if below else known[0][1]
 
 
-def check(results: Results, floors: list[Floor]) -> list[Verdict]:
-    """What became of each floor."""
+def check(results: Results, floors: list[Floor] | None = None) -> list[Verdict]:
+    """What became of each floor; of all for the Python that it was measured on."""
+    if floors is None:
+        floors = load(python=results.python)
     return [_verdict(results, floor) for floor in floors]
 
 

@@ -1,4 +1,4 @@
-"""The results as a picture: figures side by side, and the curves of growth."""
+"""The results as pictures: figures side by side, and the curves of growth."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .contestants import CONTESTANTS
 from .report import machine_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from .results import Results, RowResult
@@ -29,12 +29,11 @@ DOTS = (
     "thread_thread-128",
     "thread_loop-128",
 )
-COLUMNS = 3
 OURS, PEERS, LIMITS = "#00758f", "#8d9aa0", "#d9a32f"
 
 
-def draw(results: Results, path: Path) -> None:
-    """Write the picture to ``path``.
+def draw(results: Results, folder: Path) -> None:
+    """Write ``benchmarks.svg`` and, for the curves, ``benchmarks-growth.svg``.
 
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
@@ -45,19 +44,28 @@ def draw(results: Results, path: Path) -> None:
     matplotlib.rcParams.update(
         {"svg.hashsalt": "gochan", "svg.fonttype": "none", "font.size": 8}
     )
-    pyplot: Any = import_module("matplotlib.pyplot")
     dots = [row for row in map(results.row, DOTS) if row is not None]
-    curves = [row for row in results.rows if any(c.at is not None for c in row.cells)]
-    deep = -(-len(dots) // COLUMNS) + -(-len(curves) // COLUMNS)
-    figure = pyplot.figure(figsize=(12, 3.4 * max(deep, 1)), layout="constrained")
-    place = 0
-    for row in dots:
-        place += 1
-        _dots(figure.add_subplot(deep, COLUMNS, place), row)
-    place = -(-place // COLUMNS) * COLUMNS
-    for row in curves:
-        place += 1
-        _lines(figure.add_subplot(deep, COLUMNS, place), row)
+    curves = [row for row in results.rows if row.is_curve]
+    for name, columns, rows, one in (
+        ("benchmarks.svg", 3, dots, _dots),
+        ("benchmarks-growth.svg", 2, curves, _lines),
+    ):
+        if rows:
+            _draw(results, folder / name, columns, rows, one)
+
+
+def _draw(
+    results: Results,
+    path: Path,
+    columns: int,
+    rows: Sequence[RowResult],
+    one: Callable[[Any, RowResult], None],
+) -> None:
+    pyplot: Any = import_module("matplotlib.pyplot")
+    deep = -(-len(rows) // columns)
+    figure = pyplot.figure(figsize=(12, 3.4 * deep), layout="constrained")
+    for place, row in enumerate(rows, 1):
+        one(figure.add_subplot(deep, columns, place), row)
     figure.supxlabel("\n".join(machine_text(results)), fontsize=6)
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)

@@ -1,4 +1,4 @@
-"""The results as text, and as Markdown tables for the documentation."""
+"""The results as text, and as a page of the documentation."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from .contestants import CONTESTANTS
+from .floors import check
+from .results import ratio
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from .floors import Verdict
+    from .floors import Floor, Verdict
     from .results import CellResult, Results, RowResult
 
 __all__ = ("floors_text", "machine_text", "markdown", "row_text")
@@ -78,34 +80,96 @@ def floors_text(verdicts: Sequence[Verdict]) -> Iterable[str]:
     )
 
 
-# Markdown: one table for each shape that comes in several sizes, whose columns are
-# the sizes; one for each curve; and one for each of the others.
+# Markdown: one table of the floors; one for each shape that comes in several sizes,
+# whose columns are the sizes; one for each of the others; and one for each curve.
 
 
-_LEGEND = (
-    "In brackets: how many times gochan's figure on the same runtime.",
-    "\\*: has no rendezvous, and does the easier work of a buffer of 1 instead.",
-)
+_HEAD = """\
+<!-- written by `python -m benchmarks --markdown --plot` -->
+
+# Benchmarks
+
+[Performance](performance.md) says how this is measured, and how to read it.
+"""
+
+_FLOORS = """
+## What is to be reached
+
+Ratios of medians, on each Python from a run of its own. *Faster than*: how many times
+the other's time is gochan's. *Of*: how many times the other's figure gochan's is. In
+bold: not reached.
+"""
+
+_SIDE_BY_SIDE = """
+## Side by side
+
+![Each shape with everybody who took part](../assets/benchmarks.svg)
+
+In brackets: how many times gochan's figure on the same runtime; more than 1 means that
+gochan is faster.
+\\*: has no rendezvous, and does the easier work of a buffer of 1 instead.
+"""
+
+_GROWTH = """
+## Growth
+
+What an operation costs as there is more of something else. It should not grow: only the
+memory that is touched does, and with it the share of it that is in no cache.
+
+![What an operation costs against the number of others](../assets/benchmarks-growth.svg)
+"""
 
 
-def markdown(results: Results) -> str:
-    """The tables that the documentation includes."""
-    lines = ["<!-- written by `python -m benchmarks --markdown` -->", ""]
+def markdown(everywhere: Sequence[Results]) -> str:
+    """The page of the documentation.
+
+    Args:
+        everywhere: the results that it shows, then those on other Pythons, of which it
+            shows the floors.
+    """
+    results = everywhere[0]
+    lines = [_HEAD]
     lines += [f"{line}  " for line in machine_text(results)]
-    lines += ["", *_LEGEND]
+    lines += [_FLOORS, *_floors_table(everywhere)]
     groups: dict[str, list[RowResult]] = {}
     for row in results.rows:
         groups.setdefault(row.name.partition("-")[0], []).append(row)
+    curves = {name: rows for name, rows in groups.items() if rows[0].is_curve}
+    lines.append(_SIDE_BY_SIDE)
     for name, rows in groups.items():
-        curve = any(cell.at is not None for cell in rows[0].cells)
-        lines += ["", f"### {name}", ""]
-        if curve:
-            lines += _curve(rows[0])
-        elif len(rows) > 1:
-            lines += _sizes(rows)
-        else:
-            lines += _single(rows[0])
-    return "\n".join(lines) + "\n"
+        if name not in curves:
+            lines += [f"### {name}", ""]
+            lines += _sizes(rows) if len(rows) > 1 else _single(rows[0])
+            lines.append("")
+    lines.append(_GROWTH)
+    for name, (row, *_) in curves.items():
+        lines += [f"### {name}", "", *_curve(row), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _floors_table(everywhere: Sequence[Results]) -> list[str]:
+    checked = [check(results) for results in everywhere]
+    head = ["", "at", *(results.machine["python"] for results in everywhere)]
+    body = [
+        [
+            verdicts[0].floor.text,
+            _bounds([verdict.floor for verdict in verdicts]),
+            *map(_reached, verdicts),
+        ]
+        for verdicts in zip(*checked, strict=True)
+    ]
+    return _table(head, body)
+
+
+def _bounds(floors: Sequence[Floor]) -> str:
+    word = "least" if floors[0].faster else "most"
+    bounds = dict.fromkeys(f"{floor.bound:g}" for floor in floors)
+    return f"{word} {', '.join(bounds)}"
+
+
+def _reached(verdict: Verdict) -> str:
+    reached = _times(verdict.reached) or "-"
+    return f"**{reached}**" if verdict.holds is False else reached
 
 
 def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
@@ -184,16 +248,22 @@ def _single(row: RowResult) -> list[str]:
 def _curve(row: RowResult) -> list[str]:
     counts = sorted({cell.at for cell in row.cells if cell.at is not None})
     return [
-        f"{_sentence(row.title)}, ns.",
+        f"{_sentence(row.title)}, ns; and how many times the first the last is.",
         "",
         *_table(
-            ["", *(f"n = {count:,}" for count in counts)],
+            ["", *(f"n = {count:,}" for count in counts), "growth"],
             [
                 [
                     _name(name, [row]),
                     *(_figure(row, row.cell(name, count), "ns") for count in counts),
+                    _grown(row, name),
                 ]
                 for name in _present([row])
             ],
         ),
     ]
+
+
+def _grown(row: RowResult, name: str) -> str:
+    cells = [cell for cell in row.cells if cell.contestant == name]
+    return _times(ratio(cells[-1], cells[0], "ns"))

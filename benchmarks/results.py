@@ -86,6 +86,11 @@ class RowResult:
     others: float | None = None
     seconds: float = 0
 
+    @property
+    def is_curve(self) -> bool:
+        """Whether its cells are points of curves."""
+        return any(cell.at is not None for cell in self.cells)
+
     def cell(self, contestant: str, at: int | None = None) -> CellResult | None:
         """The cell of a contestant, at a point of the curve if it is one."""
         for cell in self.cells:
@@ -116,6 +121,12 @@ class Results:
     def row(self, name: str) -> RowResult | None:
         """The row of that name, if it was measured."""
         return next((row for row in self.rows if row.name == name), None)
+
+    @property
+    def python(self) -> tuple[int, int]:
+        """The version that it was measured on."""
+        major, minor = str(self.machine["python"]).split(".")[:2]
+        return int(major), int(minor)
 
     @property
     def versions(self) -> dict[str, str]:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ("main",)
 
-_DOCS = Path(__file__).parent.parent / "docs" / "internals" / "benchmarks"
+_DOCS = Path(__file__).parent.parent / "docs"
+_PAGE = _DOCS / "internals" / "benchmarks.md"
 
 
 def _say(text: str = "") -> None:
@@ -45,10 +46,24 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--rounds", type=int, help="how often everybody takes a turn")
     add("--seconds", type=float, help="how long a turn should be")
     add("--check", action="store_true", help="compare with floors.toml")
-    add("--json", type=Path, metavar="FILE", help="write the results")
-    add("--load", type=Path, metavar="FILE", help="do not measure: read results")
-    add("--markdown", action="store_true", help=f"write {_DOCS.name}/table.md")
-    add("--plot", action="store_true", help=f"write {_DOCS.name}/plot.svg")
+    add("--json", type=Path, metavar="FILE", help="write the results, row by row")
+    add(
+        "--load",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="do not measure: read results, those of several runs as of one",
+    )
+    add("--markdown", action="store_true", help="write docs/internals/benchmarks.md")
+    add("--plot", action="store_true", help="write its pictures, in docs/assets")
+    add(
+        "--beside",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        default=[],
+        help="results on other Pythons, for the page's table of floors",
+    )
     return parser.parse_args(argv)
 
 
@@ -84,6 +99,8 @@ def _measure(options: argparse.Namespace, table: list[Row]) -> Results:
         for row in table:
             result = measure_row(row, effort, go, _say)
             results.rows.append(result)
+            if options.json:
+                results.save(options.json)
             for line in row_text(result):
                 _say(line)
     _say()
@@ -97,7 +114,7 @@ def _plot(results: Results) -> None:
     from .plot import draw
 
     try:
-        draw(results, _DOCS / "plot.svg")
+        draw(results, _DOCS / "assets")
     except ModuleNotFoundError as error:
         _say(f"SKIPPED the plot: {error}")
 
@@ -112,7 +129,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             _say(f"{row.name}: {row.title}\n    {', '.join(names)}")
         return 0
     if options.load:
-        results = Results.load(options.load)
+        results, *more = map(Results.load, options.load)
+        for each in more:
+            results.rows += each.rows
         for line in (line for row in results.rows for line in row_text(row)):
             _say(line)
     else:
@@ -120,16 +139,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             _say("no such row: see --list")
             return 2
         results = _measure(options, table)
-    if options.json:
-        results.save(options.json)
-    if options.markdown or options.plot:
-        _DOCS.mkdir(parents=True, exist_ok=True)
     if options.markdown:
-        (_DOCS / "table.md").write_text(markdown(results), encoding="utf-8")
+        everywhere = [results, *map(Results.load, options.beside)]
+        _PAGE.write_text(markdown(everywhere), encoding="utf-8")
     if options.plot:
         _plot(results)
     if options.check:
-        verdicts = floors.check(results, floors.load())
+        verdicts = floors.check(results)
         _say()
         for line in floors_text(verdicts):
             _say(line)

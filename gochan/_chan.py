@@ -97,8 +97,15 @@ class Chan(Watched[T], SendChan[T], RecvChan[T]):
                         key.append(None)
                         peer.value = value
                         peer.ok = True
-                        if peer.wake():
-                            return
+                        box = peer.box
+                        if box is None:
+                            if peer.wake():
+                                return
+                        else:
+                            # peer.wake(), in place
+                            box.ready.append(peer)
+                            if box.draining or box.ask():
+                                return
                     else:
                         node = queue.pop()
                         key.append(None)
@@ -218,7 +225,14 @@ class Chan(Watched[T], SendChan[T], RecvChan[T]):
                             value = buf.popleft()
                         key.append(None)
                         peer.ok = True
-                        peer.wake()
+                        box = peer.box
+                        if box is None:
+                            peer.wake()
+                        else:
+                            # peer.wake(), in place
+                            box.ready.append(peer)
+                            if not box.draining:
+                                box.ask()
                         return value
                     node = queue.pop()
                     if node is not None:

@@ -98,6 +98,10 @@ class Waiter(Node):
 
     __slots__ = ("nodes", "ok", "party")
 
+    # Of a waiter that only has to be put there to be woken: ``_chan`` does that in
+    # place of a call of wake(). See ``_backends._asyncio_mailbox``.
+    box: Any = None
+
     def __init__(self, value: Any = None) -> None:
         self.prev = None
         self.next = None

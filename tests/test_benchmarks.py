@@ -135,8 +135,9 @@ def test_a_floor_may_depend_on_the_python(
 def results() -> Results:
     """gochan takes 2 in every round; the queue 4, 8 and 6."""
     machine: dict[str, Any] = dict.fromkeys(
-        ("cpu", "cores", "system", "python", "implementation", "commit", "when"), "?"
+        ("cpu", "cores", "system", "implementation", "commit", "when"), "?"
     )
+    machine["python"] = "3.11.0"
     effort = {"rounds": 3, "seconds": 0.1}
     row = RowResult("spsc-0", "flow, unbuffered: per item", {"ns": "ns"}, "spsc")
     row.cells = [
@@ -201,9 +202,31 @@ def test_results_survive_being_written(tmp_path: Path) -> None:
 
 
 def test_the_tables_tell_who_had_it_easier() -> None:
-    text = report.markdown(results())
+    text = report.markdown([results()])
     assert "| **gochan/asyncio** | 2 |" in text
     assert "| asyncio.Queue\\* | 6 (3.00x) |" in text
+
+
+def test_the_page_tells_what_has_grown_and_which_floors_hold() -> None:
+    elsewhere = results()
+    elsewhere.machine["python"] = "3.14.1"
+    elsewhere.rows[0].cells[1].samples["ns"] = [8.0, 8.0, 8.0]
+    lines = report.markdown([results(), elsewhere]).splitlines()
+    assert "| **gochan/asyncio** | 2 | 3 | 1.50x |" in lines
+    assert "|  | at | 3.11.0 | 3.14.1 |" in lines
+    queue = "spsc-0: gochan/asyncio faster than asyncio.Queue"
+    assert f"| {queue} | least 3.5 | **3.00x** | 4.00x |" in lines
+    buffered = "spsc-128: gochan/asyncio faster than asyncio.Queue"
+    assert f"| {buffered} | least 1.1, 1.25 | - | - |" in lines
+
+
+def test_pictures_are_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from benchmarks.plot import draw
+
+    draw(results(), tmp_path)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["benchmarks-growth.svg", "benchmarks.svg"]
 
 
 def test_it_runs_as_a_program(tmp_path: Path) -> None:

@@ -63,6 +63,8 @@ class Waiter(AsyncWaiter):
         "plain",
     )
 
+    box: Mailbox
+
     def __init__(self, box: Mailbox) -> None:
         # super().__init__(), in place
         self.prev = self.next = self.queue = self.waiter = self.token = None
@@ -278,7 +280,7 @@ def _quick_park(
             raise
     waiter.callback = waiter.context = None
     if waiter.plain:
-        box.pool.append(waiter)
+        pool.append(waiter)
     else:
         waiter.conclude()
     return waiter
