@@ -44,6 +44,7 @@ from typing import (
 from . import _crossing, _edges, _instrument
 from ._backends import uninterrupted
 from ._errors import CloseOfClosed, SendOnClosed
+from ._instrument import made
 from ._waiter import Returned, Waiter, WaitQueue, bar, unbar
 from .buffers import Buffer, Sliding, check_size
 
@@ -141,6 +142,9 @@ class Core(Generic[T]):
         self._first = 0
         if buffer is not None:
             self._use(buffer)
+        if made:
+            for told in made:
+                told(self)
 
     def _use(self, buffer: Buffer[T]) -> None:
         if not isinstance(buffer, Buffer):

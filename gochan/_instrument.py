@@ -169,6 +169,10 @@ active: Instrument | None = None
 # of the only instrument that is installed, if it has one
 quick: Quick | None = None
 
+# Who is told of each channel and wait group that is made, by whoever makes it: a list
+# that stays the same, and is empty but for bubbles.
+made: list[Callable[[object], object]] = []
+
 
 # Who runs the code of this context: the party, its task, and how to ask which task
 # runs. Tasks and threads that the party starts inherit it, so it holds only where that

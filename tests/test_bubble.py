@@ -308,6 +308,32 @@ async def test_timers_and_timeouts_of_goroutines_on_threads() -> None:
 
 
 @in_bubble
+async def test_a_timeout_on_a_thread_goes_on_while_it_is_woken() -> None:
+    """It is woken for nothing again and again; that takes no real time."""
+    cond = sync.Cond(sync.Mutex())
+    lock = sync.Mutex()
+
+    def wait_in_vain() -> float:
+        with cond, pytest.raises(TimeoutError):
+            cond.blocking_wait_for(lambda: False, timeout=5)
+        return time.now()
+
+    def compete() -> float:
+        with pytest.raises(TimeoutError):
+            lock.blocking_lock(timeout=5)
+        return time.now()
+
+    waiting = go(wait_in_vain, on=gochan.threads)
+    await lock.lock()
+    competing = go(compete, on=gochan.threads)
+    for _ in range(8):
+        await time.sleep(1)
+        cond.signal()
+    assert await waiting == await competing == 5
+    await testing.wait()
+
+
+@in_bubble
 async def test_a_timeout_on_a_thread_that_is_not_needed() -> None:
     ch = Chan[int]()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import itertools
 import os
 import subprocess
 import sys
@@ -194,10 +195,18 @@ async def test_who_gives_up_does_not_keep_a_tick() -> None:
     assert await timer.c.recv() == 1
 
 
+def in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is due at the same time in a bubble comes as it was set."""
+    monkeypatch.setattr("gochan._select.random", itertools.count(0, 1e-6).__next__)
+
+
 @pytest.mark.parametrize("first", ["the tick", "the cancellation"])
 @in_bubble
-async def test_a_cancellation_in_the_same_tick(first: str) -> None:
+async def test_a_cancellation_in_the_same_tick(
+    first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Either it has the tick and returns, or it raises and the tick is there."""
+    in_order(monkeypatch)
     got: list[float] = []
     timer = time.Timer(1)
     clock = timer._schedule.clock
@@ -221,8 +230,11 @@ async def test_a_cancellation_in_the_same_tick(first: str) -> None:
 
 @pytest.mark.parametrize("first", ["the time", "the cancellation"])
 @in_bubble
-async def test_a_sleep_cancelled_as_it_ends(first: str) -> None:
+async def test_a_sleep_cancelled_as_it_ends(
+    first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """If it has ended it returns, and the next checkpoint is cancelled."""
+    in_order(monkeypatch)
     clock = time.Timer(0)._schedule.clock
     returned: list[float] = []
 

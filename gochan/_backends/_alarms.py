@@ -24,12 +24,18 @@ _FEW: Final = 64
 
 
 class Alarms:
-    """A heap from which cancelled calls are cleared when they are the most of it."""
+    """A heap from which cancelled calls are cleared when they are the most of it.
 
-    __slots__ = ("_cancelled", "_heap", "_numbers")
+    Args:
+        draw: gives what decides between calls at the same time. Always the same, if not
+            given: then they are made in the order in which they came.
+    """
 
-    def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Entry]] = []
+    __slots__ = ("_cancelled", "_draw", "_heap", "_numbers")
+
+    def __init__(self, draw: Callable[[], float] | None = None) -> None:
+        self._draw = draw or float
+        self._heap: list[tuple[float, float, int, Entry]] = []
         self._numbers = itertools.count()
         self._cancelled = 0
 
@@ -37,7 +43,7 @@ class Alarms:
         """Make the call at ``when``. What is returned is for :meth:`cancel`."""
         entry = [call]
         # the number, so that calls are never compared
-        heappush(self._heap, (when, next(self._numbers), entry))
+        heappush(self._heap, (when, self._draw(), next(self._numbers), entry))
         return entry
 
     def cancel(self, entry: Entry) -> None:
@@ -47,14 +53,14 @@ class Alarms:
         entry.clear()
         self._cancelled += 1
         if self._cancelled > _FEW and self._cancelled > len(self._heap) // 2:
-            self._heap[:] = [item for item in self._heap if item[2]]
+            self._heap[:] = [item for item in self._heap if item[-1]]
             heapify(self._heap)
             self._cancelled = 0
 
     def next(self) -> float:
         """When there is something to do; infinity if never."""
         heap = self._heap
-        while heap and not heap[0][2]:
+        while heap and not heap[0][-1]:
             heappop(heap)
             self._cancelled -= 1
         return heap[0][0] if heap else inf
@@ -63,4 +69,4 @@ class Alarms:
         """The first call whose time has come, taken out; None if there is none."""
         if self.next() > now:
             return None
-        return heappop(self._heap)[2].pop()
+        return heappop(self._heap)[-1].pop()

@@ -28,6 +28,7 @@ __all__ = (
     "Waiter",
     "cancelled",
     "check_call",
+    "countdown",
     "ear",
     "firm_waiter",
     "is_cancelled",
@@ -346,6 +347,22 @@ def check_call(blocking: str, awaited: str, timeout: float | None) -> None:
         and (seat := _seats[ident]).due()
     ):
         raise seat.cancellation()
+
+
+def countdown(timeout: float | None) -> Callable[[], float | None]:
+    """What is left of ``timeout`` seconds, each time it is called.
+
+    In the time by which ``park_thread`` sleeps, which may stand still.
+    """
+    if timeout is None:
+        return _for_ever
+    now = _backends.clock().now
+    deadline = now() + timeout
+    return lambda: max(0.0, deadline - now())
+
+
+def _for_ever() -> None:
+    return None
 
 
 @contextmanager

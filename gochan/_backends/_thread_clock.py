@@ -17,6 +17,7 @@ from ._alarms import Alarms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
     from . import Clock
     from ._alarms import Entry
@@ -63,6 +64,17 @@ class ThreadClock:
             elif sooner:
                 self.changed.notify()
         return Alarm(self, entry)
+
+    def idles(self, thread: int, last: FrameType) -> bool:
+        """Whether that thread, with this innermost frame, keeps this time in vain."""
+        with self.changed:
+            return (
+                self.thread is not None
+                and self.thread.ident == thread
+                # otherwise it makes a call
+                and last.f_code is threading.Condition.wait.__code__
+                and self.alarms.next() == inf
+            )
 
     def _serve(self) -> None:
         while True:

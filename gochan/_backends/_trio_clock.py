@@ -59,7 +59,7 @@ class RunClock:
         clock = current_clock()
         self.now: Callable[[], float] = clock.current_time
         self.stands_still: bool = getattr(clock, "stands_still", False)
-        self.alarms = Alarms()
+        self.alarms = Alarms(getattr(clock, "draw", None))
         # the task's, once it has begun
         self.sleeping: trio.CancelScope | None = None
 

@@ -13,7 +13,6 @@ first is not lost by that.
 from __future__ import annotations
 
 from _thread import allocate_lock
-from time import monotonic
 from typing import TYPE_CHECKING, NoReturn, TypeVar, cast, final
 
 from .. import _backends, _edges, _instrument
@@ -145,11 +144,10 @@ class Cond:
         self, predicate: Callable[[], T], timeout: float | None = None
     ) -> T:
         """:meth:`wait_for` for threads; ``timeout`` and errors as ``blocking_wait``."""
-        deadline = None if timeout is None else monotonic() + timeout
         _thread.check_call("cond.blocking_wait()", "await cond.wait()", timeout)
+        left = _thread.countdown(timeout)
         while not (result := predicate()):
-            left = None if deadline is None else max(0.0, deadline - monotonic())
-            self.blocking_wait(left)
+            self.blocking_wait(left())
         return result
 
     @uninterrupted

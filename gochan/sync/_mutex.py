@@ -202,12 +202,11 @@ class Mutex(Locker):
         timeout: float | None = None,
     ) -> None:
         came = clock()
-        deadline = None if timeout is None else monotonic() + timeout
+        left = _thread.countdown(timeout)
         waiter = self._take_or_queue(make, came, False)
         while waiter is not None:
-            left = None if deadline is None else max(0.0, deadline - monotonic())
             try:
-                if not waiter.park_thread(left):
+                if not waiter.park_thread(left()):
                     raise TimeoutError(f"not free within {timeout} seconds: {self!r}")
             except BaseException:
                 self._pass_on(waiter)

@@ -2,9 +2,10 @@
 
 Source: Go's ``testing/synctest``. Notable differences: a bubble is a run of its own,
 with its own loop, and not a part of another; its clock begins at 0; waiting for a
-mutex is durable, as is waiting on a channel whoever has made it; what comes from
-outside of the loop (I/O, other threads, signals) is waited for in real time, while the
-clock stands still; what is due at the same time comes in the order in which it was set.
+mutex is durable; what was made outside may be used inside and the reverse, and is
+durable, too, once no other thread is left that might do something with it; what comes
+from outside of the loop (I/O, other threads, signals) is waited for in real time, while
+the clock stands still.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import functools
 from contextvars import ContextVar, copy_context
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, TypeVarTuple, final
+from weakref import WeakSet
 
 from .. import _backends, _edges, _instrument
 from .._backends import _thread
@@ -22,12 +24,14 @@ from .._live import live
 from .._parked import parks
 from .._run import run
 from .._scope import coroutine_of, scope
+from ._outside import others_may_come
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable, Iterable
     from types import TracebackType
     from typing import Self
 
+    from .._backends import Sleep
     from .._instrument import Instrument
     from .._live import Look
     from .._scope import Scope
@@ -72,6 +76,10 @@ class Bubble:
         self._main_ended = False
         self._waiting: Waiter | None = None
         self._error: DeadlockError | None = None
+        # the channels and wait groups that were made in it
+        self._made: WeakSet[object] = WeakSet()
+        # of the loop
+        self._sleep: Sleep
         # lets those be cancelled who are shielded; whether there were any
         self._unshield: Callable[[], bool]
         # somebody cannot be cancelled all the same, and the loop was broken off
@@ -98,7 +106,7 @@ class Bubble:
             from ._loop import VirtualLoop
 
             def make_loop() -> VirtualLoop:
-                loop = VirtualLoop(self._idle)
+                loop = VirtualLoop(self._idle, self._others_may_come)
                 self._unshield = loop.unshield
                 return loop
 
@@ -106,7 +114,7 @@ class Bubble:
         else:
             from ._trio_clock import VirtualClock, unshield
 
-            options = {"clock": VirtualClock(self._idle)}
+            options = {"clock": VirtualClock(self._idle, self._others_may_come)}
             self._unshield = unshield
         instruments = self._instruments
         if _instrument.active is not None or instruments:
@@ -185,10 +193,17 @@ class Bubble:
         def look_again() -> None:
             clock.soon(_nothing)
 
+        def belongs(thing: object) -> None:
+            if _current.get() is self:
+                self._made.add(thing)
+
+        self._sleep = _backends.backend().Sleep()
         _thread.on_sleep.append(look_again)
+        _instrument.made.append(belongs)
         try:
             return await self._within(coroutine)
         finally:
+            _instrument.made.remove(belongs)
             _thread.on_sleep.remove(look_again)
 
     async def _within(self, coroutine: Coroutine[Any, Any, R]) -> R:
@@ -213,6 +228,15 @@ class Bubble:
         if self._error is not None:
             raise self._error
         return result
+
+    def _others_may_come(self) -> bool:
+        """Whether a thread that is outside may wake somebody."""
+        within = self._scope
+        return (
+            within is not None
+            and within._open
+            and others_may_come(self._goroutines, self._made, self._sleep)
+        )
 
     def _idle(self, following: float | None) -> float | None:
         """Nobody can run: make somebody, or name the time to go on at."""
@@ -284,7 +308,12 @@ def bubble(
     ``asyncio`` or ``trio``. Goroutines wait *durably* on channels, in selects, for
     locks, wait groups, conditions and sleeps, and whatever else only another goroutine
     can end. They do not while they wait for I/O or for a thread: the clock then stands
-    still until that has come, in real time.
+    still until that has come, in real time. Nor do they on a channel, a timer or a wait
+    group that was made outside, as long as some thread outside runs that could use it.
+    So make in the bubble what belongs to it.
+
+    What is due at the same time comes in any order: in the same one each time with
+    pytest's ``--gochan-seed``.
 
     It can also decorate an async function, ``@testing.bubble(backend="trio")``, which
     is then called without ``await``.

@@ -10,16 +10,21 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+from heapq import heappush
 from math import inf, ulp
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVarTuple, cast
 
+from .. import _select
 from .._backends._asyncio_anyio import scopes_of
-from ._outside import awaits_outside
+from ._outside import NAP, awaits_outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from contextvars import Context
 
 __all__ = ("VirtualLoop",)
+
+Ts = TypeVarTuple("Ts")
 
 
 class _Waits(selectors.BaseSelector):
@@ -37,6 +42,8 @@ class _Waits(selectors.BaseSelector):
             return events
         if self._loop.waits_outside():
             return self._real.select(None)
+        if self._loop.others_may_come():
+            return self._real.select(NAP)
         # what a thread has asked for before it fell asleep
         events = self._real.select(0)
         if not events and not self._loop.pass_time():
@@ -64,6 +71,21 @@ class _Waits(selectors.BaseSelector):
         return self._real.get_map()
 
 
+class _Timer(asyncio.TimerHandle):
+    """One that comes at random before or after others of the same time."""
+
+    __slots__ = ("order",)
+
+    def __init__(self, when: float, *args: Any) -> None:
+        super().__init__(when, *args)
+        self.order = _select.random()
+
+    def __lt__(self, other: asyncio.TimerHandle) -> bool:
+        if self.when() != other.when():
+            return self.when() < other.when()
+        return self.order < cast("_Timer", other).order
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
     """The loop.
 
@@ -72,15 +94,24 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         idle: called when nothing can run, with the time of the next timer, or None if
             there is none. Gives the time to go on at, infinity to wait for what comes
             from outside, or None if it has made something runnable.
+        others_may_come: called before that; whether to wait in real time, and to look
+            again after a nap.
     """
 
     stands_still = True
 
     idle: Callable[[float | None], float | None]
 
-    def __init__(self, idle: Callable[[float | None], float | None]) -> None:
+    others_may_come: Callable[[], bool]
+
+    def __init__(
+        self,
+        idle: Callable[[float | None], float | None],
+        others_may_come: Callable[[], bool],
+    ) -> None:
         self.now = 0.0
         self.idle = idle
+        self.others_may_come = others_may_come
         # calls that threads of the executor make for us
         self._executing = 0
         self._waits = _Waits(self)
@@ -88,6 +119,20 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self.now
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        timer = _Timer(when, callback, args, self, context)
+        # Any: the heap of timers, and whether one is in it, are the loop's own
+        private: Any = self
+        heappush(private._scheduled, timer)
+        cast("Any", timer)._scheduled = True
+        return timer
 
     def pass_time(self) -> bool:
         """Let time pass. False if there is nothing to do at any time."""

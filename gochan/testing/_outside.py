@@ -1,20 +1,37 @@
 """Whether somebody waits for what is outside of the loop, as far as stacks tell.
 
 A goroutine on a thread of gochan's is not outside while it is asleep in gochan: then
-only another goroutine can wake it.
+only another goroutine can wake it. Other threads are, if they may do something.
 """
 
 from __future__ import annotations
 
 import os.path
+import sys
+from _thread import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
+from .._backends import _thread_clock
+from .._core import Core
 from .._executor import Away
+from .._frames import package_of, thread_frames
+from .._nil import nil
+from .._parked import for_ever, is_idle, waiter_of_thread
+from .._report import cases_of
+from ..sync import WaitGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable
+    from collections.abc import Callable, Collection, Hashable, Iterable
+    from types import FrameType
 
-__all__ = ("awaits_outside",)
+    from .._backends import Sleep
+    from .._live import Look
+
+__all__ = ("NAP", "awaits_outside", "others_may_come")
+
+# When to look again, in seconds, if another thread may do something and need not: it
+# may end, and nothing would tell.
+NAP: Final = 0.02
 
 # functions that wait for a thread, and what their files' paths end with
 _OF_THREADS: Final = {
@@ -71,3 +88,81 @@ def _outside(coroutine: Any) -> object:
             coroutine, "gi_yieldfrom", None
         )
     return None
+
+
+# What runs a test, and stops it, has nothing to send to it.
+_BYSTANDERS: Final = frozenset({"debugpy", "execnet", "pydevd", "pytest_timeout"})
+
+
+def others_may_come(
+    goroutines: Callable[[], Iterable[Look]], made: Collection[object], sleep: Sleep
+) -> bool:
+    """Whether a thread that does not belong to a bubble may wake one of its goroutines.
+
+    That is, if one waits on a channel or a wait group that was not made inside, and
+    some thread runs. Those that sleep in gochan for ever do not, nor those of pools
+    that have nothing to do.
+
+    After :func:`awaits_outside`, and before looking for what threads have asked of the
+    loop.
+
+    Args:
+        goroutines: a look at those of the bubble.
+        made: what was made inside.
+        sleep: of the running loop.
+    """
+    if len(sys._current_frames()) == 1:
+        return False
+    asleep = _sleeping_threads(sleep)
+    # two looks, as above
+    if asleep is not None and asleep == _sleeping_threads(sleep):
+        return False
+    return any(
+        # one of a thread that is awake has just been woken
+        _waits_for_others(look, made) or (look.away and look.wait is None)
+        for look in goroutines()
+    )
+
+
+def _sleeping_threads(sleep: Sleep) -> dict[int, object] | None:
+    """What each other thread sleeps on; None if one may go on."""
+    asleep: dict[int, object] = {}
+    for thread, last in sys._current_frames().items():
+        waiter = waiter_of_thread(last)
+        if waiter is not None and for_ever(last):
+            asleep[thread] = waiter
+        elif not (
+            thread == get_ident()
+            or is_idle(last)
+            or sleep.idle(thread, last)
+            or _thread_clock.clock.idles(thread, last)
+            or _stands_by(last)
+        ):
+            return None
+    return asleep
+
+
+def _stands_by(last: FrameType) -> bool:
+    for frame in thread_frames(last):
+        if package_of(frame) in _BYSTANDERS:
+            return True
+        # a threading.Timer that has not called yet
+        function = getattr(frame.f_locals.get("self"), "function", None)
+        called = str(getattr(function, "__module__", ""))
+        if called.partition(".")[0] in _BYSTANDERS:
+            return True
+    return False
+
+
+def _waits_for_others(look: Look, made: Collection[object]) -> bool:
+    """Whether it waits on a channel or a wait group that is not among ``made``."""
+    wait = look.wait
+    if wait is None:
+        return False
+    things: list[object] = [wait.on]
+    if wait.word == "select":
+        things = [case._target for case in cases_of(wait)]
+    return any(
+        isinstance(thing, (Core, WaitGroup)) and thing is not nil and thing not in made
+        for thing in (getattr(thing, "_channel", thing) for thing in things)
+    )

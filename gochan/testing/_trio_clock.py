@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import trio
 from trio.abc import Clock
 
+from .. import _select
 from .._backends._trio_private import current, scopes_of
-from ._outside import awaits_outside
+from ._outside import NAP, awaits_outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,16 +23,25 @@ __all__ = ("VirtualClock", "unshield")
 
 
 class VirtualClock(Clock):
-    """The clock; see ``VirtualLoop`` for ``now`` and ``idle``."""
+    """The clock; see ``VirtualLoop`` for its attributes."""
 
     stands_still = True
 
-    def __init__(self, idle: Callable[[float | None], float | None]) -> None:
+    def __init__(
+        self,
+        idle: Callable[[float | None], float | None],
+        others_may_come: Callable[[], bool],
+    ) -> None:
         self.now = 0.0
         self.idle = idle
+        self.others_may_come = others_may_come
 
     def start_clock(self) -> None:
         pass
+
+    def draw(self) -> float:
+        """Decides between what gochan has to do at the same time; trio draws itself."""
+        return _select.random()
 
     def current_time(self) -> float:
         return self.now
@@ -39,7 +49,12 @@ class VirtualClock(Clock):
     def deadline_to_sleep_time(self, deadline: float) -> float:
         if deadline <= self.now:
             return 0
-        if _waits_outside():
+        # trio.testing.wait_all_tasks_blocked: those are woken if trio is about to sleep
+        if current.runner.waiting_for_idle or awaits_outside(_coroutines):
+            return inf
+        if self.others_may_come():
+            return NAP
+        if _asked_from_outside():
             return inf
         when = self.idle(None if deadline == inf else deadline)
         if when == inf:
@@ -60,13 +75,8 @@ def unshield() -> bool:
     return found
 
 
-def _waits_outside() -> bool:
-    # trio.testing.wait_all_tasks_blocked: those are woken if trio is about to sleep
-    if current.runner.waiting_for_idle:
-        return True
-    if awaits_outside(_coroutines):
-        return True
-    # after that: what a thread has asked for before it fell asleep
+def _asked_from_outside() -> bool:
+    # what a thread has asked for before it fell asleep
     stats = trio.lowlevel.current_statistics()
     if stats.run_sync_soon_queue_size:
         return True

@@ -1,12 +1,15 @@
 """Go's testing/synctest: synctest_test.go there and in internal/synctest.
 
-Rewritten from what the tests check. Not applicable: what they check of testing.T, and
-of bubbles in a program that also runs outside: a bubble is a run of its own here.
+Rewritten from what the tests check. Not applicable: what they check of testing.T's own
+methods; TestMallocs, TestWeak and TestReflectFuncOf, which are about Go's memory;
+TestWaitGroupMoved..., ...Disassociate... and ...Allocated: a wait group belongs to the
+bubble in which it is made, and may be used anywhere.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
@@ -17,16 +20,22 @@ from gochan import (
     DeadlockError,
     context,
     go,
+    race,
     recv,
     scope,
     select,
     select_nowait,
+    send,
     sync,
     testing,
+    threads,
     time,
     yield_,
 )
 from support.virtual import in_bubble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
 
 
 @in_bubble
@@ -68,14 +77,15 @@ async def test_wait() -> None:
 
     async def work() -> None:
         nonlocal done
-        for _ in range(10):
-            await ch.recv()
-        done = True
+        count = await ch.recv()
+        if count == 0:
+            done = True
+        else:
+            go(work)
+            await ch.send(count - 1)
 
     go(work)
-    for _ in range(10):
-        assert not done
-        await ch.send(0)
+    await ch.send(100)
     await testing.wait()
     assert done
 
@@ -99,24 +109,100 @@ async def test_timer_read_after_deadline() -> None:
 @in_bubble
 async def test_timer_reset() -> None:
     timer = time.Timer(1)
-    timer.reset(100)
-    await time.sleep(2)
-    assert select_nowait(timer.c) is None
-    timer.reset(1)
-    assert await timer.c.recv() == 3
+    assert await timer.c.recv() == 1
+    timer.reset(2)
+    assert await timer.c.recv() == 1 + 2
+    timer.reset(3)
+    await time.sleep(1)
+    timer.reset(3)
+    assert await timer.c.recv() == 1 + 2 + 4
 
 
 @in_bubble
 async def test_time_after() -> None:
-    ticks: list[float] = []
+    """TestTimeAfter: what a timer starts belongs to the bubble."""
+    i = 0
 
-    async def wait(seconds: float) -> None:
-        ticks.append(await time.after(seconds).recv())
+    async def later() -> None:
+        nonlocal i
+        await time.sleep(1)
+        i += 1
 
-    async with scope():
-        for seconds in (4, 2, 3, 1):
-            go(wait, seconds)
-    assert ticks == [1, 2, 3, 4]
+    def at_first() -> None:
+        nonlocal i
+        i += 1
+        go(later)
+
+    time.after_func(1, at_first)
+    await time.sleep(3)
+    await testing.wait()
+    assert i == 2
+
+
+def test_timer_after_bubble_exit(backend: dict[str, Any]) -> None:
+    """TestTimerAfterBubbleExit: a pending call does not keep it."""
+    called = False
+
+    def call() -> None:
+        nonlocal called
+        called = True
+
+    async def main() -> None:
+        time.after_func(1, call)
+
+    testing.bubble(backend=backend["backend"]).run(main)
+    assert not called
+
+
+def test_timer_from_outside_bubble(backend: dict[str, Any]) -> None:
+    """TestTimerFromOutsideBubble: in real time, and so is the wait for it."""
+    timer = time.Timer(0.01)
+
+    async def main() -> None:
+        time.after_func(1000, lambda: None)
+        await timer.c.recv()
+        assert time.now() == 0
+
+    testing.bubble(backend=backend["backend"]).run(main)
+    assert not timer.stop()
+
+
+@in_bubble
+async def test_timer_nondeterminism() -> None:
+    """TestTimerNondeterminism: what is due at the same time comes in any order."""
+    seen: set[int] = set()
+    for _ in range(1000):
+        timer1, timer2 = time.Timer(1e-9), time.Timer(1e-9)
+        seen.add((await select(timer1.c, timer2.c)).index)
+        if len(seen) == 2:
+            return
+        await testing.wait()
+    raise AssertionError(f"only {seen} came first")
+
+
+@pytest.mark.parametrize("sleep", [time.sleep, anyio.sleep], ids=["gochan", "anyio"])
+@in_bubble
+async def test_sleep_nondeterminism(
+    sleep: Callable[[float], Coroutine[Any, Any, None]],
+) -> None:
+    """TestSleepNondeterminism: goroutines wake in any order at the same time."""
+    seen: set[int] = set()
+    for _ in range(1000):
+        order: list[int] = []
+
+        async def work(number: int, order: list[int]) -> None:
+            await sleep(1)
+            order.append(number)
+
+        go(work, 1, order)
+        go(work, 2, order)
+        await time.sleep(1)
+        await testing.wait()
+        assert len(order) == 2
+        seen.add(order[0])
+        if len(seen) == 2:
+            return
+    raise AssertionError(f"only {seen} came first")
 
 
 @in_bubble
@@ -148,15 +234,196 @@ async def test_timer_reset_zero_do_not_hang() -> None:
         tick, over = recv(timer.c), recv(ctx.done())
         while await select(tick, over) is tick:
             turns += 1
-            timer.reset(0)
-            # a clock that stands still: let the other one in
-            await time.sleep(0.001)
 
     async with scope():
         go(again)
-        await time.sleep(0.1)
+        await testing.wait()
+        timer.reset(0)
+        await testing.wait()
         cancel()
-    assert turns > 10
+    assert turns == 2
+
+
+# Channels and timers that cross its border
+
+
+async def recv_from(ch: Chan[int]) -> None:
+    await ch.recv_ok()
+
+
+async def send_to(ch: Chan[int]) -> None:
+    await ch.send(0)
+
+
+outside = Chan[None]()
+
+
+async def select_outside_only(ch: Chan[int]) -> None:
+    await select(recv(ch), recv(outside))
+
+
+async def select_mixed(ch: Chan[int]) -> None:
+    await select(send(Chan[None](), None), ch)
+
+
+def close(ch: Chan[int]) -> None:
+    ch.close()
+
+
+def send_outside(ch: Chan[int]) -> None:
+    ch.blocking_send(0)
+
+
+def recv_outside(ch: Chan[int]) -> None:
+    ch.blocking_recv()
+
+
+@pytest.mark.parametrize(
+    ("from_outside", "inside"),
+    [
+        (close, recv_from),
+        (send_outside, recv_from),
+        (recv_outside, send_to),
+        (close, select_outside_only),
+        (close, select_mixed),
+    ],
+    ids=["read closed", "read value", "write value", "outside only", "mixed"],
+)
+def test_channel_from_outside_bubble(
+    from_outside: Callable[[Chan[int]], object],
+    inside: Callable[[Chan[int]], Coroutine[Any, Any, None]],
+    backend: dict[str, Any],
+) -> None:
+    """TestChannelFromOutsideBubble: to wait for it is not durable."""
+    ch = Chan[int]()
+    sent = threading.Timer(0.001, from_outside, (ch,))
+
+    async def main() -> None:
+        # time could pass
+        time.after_func(1000, lambda: None)
+        sent.start()
+        await inside(ch)
+        assert time.now() == 0
+
+    testing.bubble(backend=backend["backend"]).run(main)
+    sent.join()
+
+
+def test_wait_is_for_those_who_wait_for_others(backend: dict[str, Any]) -> None:
+    """In Go they are not durably blocked, so wait() does not return either."""
+    ch = Chan[int]()
+    sent = threading.Timer(0.01, ch.blocking_send, (7,))
+    got: list[int] = []
+
+    async def receive() -> None:
+        got.append(await ch.recv())
+
+    def on_thread() -> None:
+        got.append(ch.blocking_recv())
+
+    async def main() -> None:
+        async with scope():
+            go(receive)
+            sent.start()
+            await testing.wait()
+            assert got == [7]
+            working = go(on_thread, on=threads)
+            threading.Timer(0.01, ch.blocking_send, (8,)).start()
+            await working
+
+    testing.bubble(backend=backend["backend"]).run(main)
+    sent.join()
+    assert got == [7, 8]
+
+
+def test_a_channel_from_outside_that_nobody_has(backend: dict[str, Any]) -> None:
+    """In Go this hangs. Here it is durable when no thread is left that could help."""
+    ch = Chan[int]()
+    is_parked = threading.Event()
+
+    async def main() -> None:
+        with anyio.move_on_after(5):
+            await ch.recv()
+        assert time.now() == 5
+        # one that ends without a word
+        leaving = threading.Thread(target=is_parked.wait)
+        leaving.start()
+        threading.Timer(0.01, is_parked.set).start()
+        with anyio.move_on_after(5):
+            await ch.recv()
+        assert time.now() == 10
+        await ch.recv()
+
+    error = run_into(backend, main)
+    assert str(error) == "deadlock: all goroutines in bubble are blocked"
+
+
+def test_threads_that_have_nothing_to_do_with_it(backend: dict[str, Any]) -> None:
+    """Those that sleep in gochan for ever, and pytest's own."""
+    ch, elsewhere = Chan[int](), Chan[int]()
+    asleep = threading.Thread(target=elsewhere.blocking_recv)
+    asleep.start()
+    # as pytest-timeout does it
+    module = {"__name__": "pytest_timeout"}
+    exec("def timeout_timer(): pass", module)
+    timer = threading.Timer(60, module["timeout_timer"])  # type: ignore[arg-type]  # is one
+    timer.start()
+
+    async def main() -> None:
+        with anyio.move_on_after(5):
+            await ch.recv()
+        assert time.now() == 5
+
+    try:
+        testing.bubble(backend=backend["backend"]).run(main)
+    finally:
+        timer.cancel()
+        elsewhere.blocking_send(1)
+        asleep.join()
+
+
+@pytest.mark.parametrize("use", [recv_from, send_to, None])
+def test_channel_moved_out_of_bubble(use: Any, backend: dict[str, Any]) -> None:
+    """TestChannelMovedOutOfBubble. In Go that is fatal; here it is one like others."""
+    made: list[Chan[int]] = []
+
+    async def main() -> None:
+        made.append(Chan(1))
+        made[0].send_nowait(1)
+
+    async def another() -> None:
+        ch = made[0]
+        if use is None:
+            ch.close()
+        else:
+            await use(ch)
+            with anyio.move_on_after(5):
+                await use(ch)
+        assert time.now() == (0 if use is None else 5)
+
+    testing.bubble(backend=backend["backend"]).run(main)
+    if use is send_to:
+        assert made[0].recv_nowait() == 1
+    testing.bubble(backend=backend["backend"]).run(another)
+
+
+def test_timer_from_inside_bubble(backend: dict[str, Any]) -> None:
+    """TestTimerFromInsideBubble. In Go that is fatal; here its time has stopped."""
+    timers: list[time.Timer] = []
+
+    async def main() -> None:
+        timers.append(time.Timer(1))
+
+    testing.bubble(backend=backend["backend"]).run(main)
+    (timer,) = timers
+    assert timer.reset(0.001)
+    with pytest.raises(TimeoutError):
+        timer.c.blocking_recv(timeout=0.01)
+    assert timer.stop()
+    assert not timer.stop()
+
+
+# Deadlocks
 
 
 def run_into(backend: dict[str, Any], main: Any) -> DeadlockError:
@@ -199,26 +466,37 @@ def test_deadlock_ticker(backend: dict[str, Any]) -> None:
 
 @in_bubble
 async def test_cond() -> None:
-    cond = sync.Cond(sync.Mutex())
-    awake = 0
+    lock = sync.Mutex()
+    cond = sync.Cond(lock)
+    start = time.now()
+    wait_time = 0.5
+
+    async def announce() -> None:
+        await time.sleep(wait_time)
+        async with lock:
+            cond.signal()
+        await time.sleep(wait_time)
+        async with lock:
+            cond.broadcast()
+
+    go(announce)
+    async with lock:
+        await cond.wait()
+    assert time.now() - start == wait_time
+    done = False
 
     async def wait() -> None:
-        nonlocal awake
-        async with cond.locker:
+        nonlocal done
+        async with lock:
             await cond.wait()
-            awake += 1
+        done = True
 
-    async with scope():
-        for _ in range(2):
-            go(wait)
-        await testing.wait()
-        assert awake == 0
-        cond.signal()
-        await testing.wait()
-        assert awake == 1
-        cond.broadcast()
-        await testing.wait()
-        assert awake == 2
+    go(wait)
+    async with lock:
+        await cond.wait()
+    await testing.wait()
+    assert done
+    assert time.now() - start == 2 * wait_time
 
 
 @in_bubble
@@ -235,6 +513,106 @@ async def test_wait_group_in_bubble() -> None:
     go(work)
     await wg.wait()
     assert time.now() - before == 1
+
+
+@in_bubble
+async def test_wait_group_racing_adds() -> None:
+    wg = sync.WaitGroup()
+
+    async def nothing() -> None:
+        pass
+
+    for _ in range(100):
+        wg.go(nothing)
+    await wg.wait()
+
+
+def test_wait_group_out_of_bubble(backend: dict[str, Any]) -> None:
+    """TestWaitGroupOutOfBubble: to wait for it is not durable."""
+    wg = sync.WaitGroup()
+    wg.add(1)
+    done = threading.Timer(0.01, wg.done)
+
+    async def main() -> None:
+        time.after_func(1000, lambda: None)
+        done.start()
+        await wg.wait()
+        assert time.now() == 0
+
+    testing.bubble(backend=backend["backend"]).run(main)
+    done.join()
+
+
+async def test_wait_group_many_bubbles(backend: dict[str, Any]) -> None:
+    # TestWaitGroupManyBubbles; Go: 100 at the same time, of 100 goroutines
+    async def main() -> None:
+        cancel = Chan[None]()
+        wg = sync.WaitGroup()
+        for _ in range(20):
+            wg.go(cancel.recv_ok)
+        await testing.wait()
+        cancel.close()
+        await wg.wait()
+
+    def in_thread() -> None:
+        testing.bubble(backend=backend["backend"]).run(main)
+
+    async with scope():
+        wg = sync.WaitGroup()
+        for _ in range(10):
+            wg.go(in_thread, on=threads)
+        await wg.wait()
+
+
+def test_happens_before(backend: dict[str, Any]) -> None:
+    """TestHappensBefore: all that others did comes before wait() and run() return."""
+    v1, v2 = race.Var(0), race.Var(0)
+
+    async def increment(v: race.Var[int], ch: Chan[None] | None = None) -> None:
+        v.value += 1
+        if ch is not None:
+            await ch.recv_ok()
+
+    async def grandchild(v: race.Var[int]) -> None:
+        go(increment, v)
+
+    def both(later: bool = False, ch: Chan[None] | None = None) -> None:
+        for v in (v1, v2):
+            if later:
+                time.after_func(0, lambda v=v: increment(v, ch))  # type: ignore[misc]  # of v
+            else:
+                go(increment, v, ch)
+
+    def here() -> None:
+        v1.value += 1
+        v2.value += 1
+
+    async def main() -> None:
+        ch1, ch2 = Chan[None](), Chan[None]()
+        here()
+        both()
+        await testing.wait()
+        here()
+        both(ch=ch1)
+        await testing.wait()
+        here()
+        ch1.close()
+        both(later=True)
+        await testing.wait()
+        here()
+        both(later=True, ch=ch2)
+        await testing.wait()
+        here()
+        ch2.close()
+
+    async def again() -> None:
+        go(grandchild, v1)
+        go(grandchild, v2)
+
+    with race.detector(report="raise"):
+        testing.bubble(backend=backend["backend"]).run(main)
+        testing.bubble(backend=backend["backend"]).run(again)
+        assert v1.value == v2.value == 10
 
 
 @in_bubble
@@ -306,6 +684,62 @@ async def test_two_wait() -> None:
             await testing.wait()
 
 
+# The package testing/synctest
+
+
+@pytest.mark.parametrize("end", [pytest.fail, pytest.skip, pytest.xfail])
+def test_outcomes_of_a_test(end: Any, backend: dict[str, Any]) -> None:
+    """TestFatal, TestError, TestSkip: the bubble's test is the test."""
+
+    async def main() -> None:
+        go(time.sleep, 5)
+        await time.sleep(1)
+        end("said inside")
+
+    with pytest.raises(end.Exception, match="said inside"):
+        testing.bubble(backend=backend["backend"]).run(main)
+
+
+def test_cleanup(backend: dict[str, Any]) -> None:
+    """TestCleanup: who waits for main's own cleaning up is not left over."""
+    done = False
+
+    async def main() -> None:
+        ch = Chan[None]()
+
+        async def wait() -> None:
+            nonlocal done
+            await ch.recv_ok()
+            done = True
+
+        go(wait)
+        try:
+            await testing.wait()
+        finally:
+            ch.close()
+
+    testing.bubble(backend=backend["backend"]).run(main)
+    assert done
+
+
+@in_bubble
+async def test_synctest_timer_race_ctx_crash() -> None:
+    """TestSynctestTimerRaceCtxCrash: timers that set timers."""
+    called = 0
+
+    def call() -> None:
+        nonlocal called
+        called += 1
+
+    def call_later() -> None:
+        time.after_func(0, call)
+
+    for _ in range(100):
+        time.after_func(1, call_later)
+    await time.sleep(2)
+    assert called == 100
+
+
 # The examples
 
 
@@ -320,6 +754,19 @@ async def test_example_time() -> None:
     go(work)
     await time.sleep(2)
     assert time.now() - start == 2
+
+
+@in_bubble
+async def test_example_wait() -> None:
+    done = False
+
+    async def work() -> None:
+        nonlocal done
+        done = True
+
+    go(work)
+    await testing.wait()
+    assert done
 
 
 @in_bubble
