@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import os
 import pickle
@@ -12,6 +11,7 @@ import shutil
 import signal
 import socket
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from gochan.executors._protocol import (
     FAILED,
     LEND,
     NACK,
+    NOWAIT,
     RECALL,
     RECV,
     RETURNED,
@@ -42,6 +43,7 @@ from gochan.executors._wire import Stream
 from support import in_processes as there
 from support.census import METHOD, eventually
 from support.idle import settle
+from support.interrupts import interrupt
 from support.threads import start, until
 
 if TYPE_CHECKING:
@@ -280,22 +282,57 @@ def test_a_value_for_who_has_just_gone(ends: Ends) -> None:
 
 
 @pytest.mark.parametrize("method", ["call", "blocking_asked"])
-def test_an_interrupted_call_is_abandoned(ends: Ends, method: str) -> None:
-    """Ctrl-C while it waits for an answer."""
+def test_interrupted_while_it_waits(ends: Ends, method: str) -> None:
     ch = Chan[int]()
     number = ends.number_of(ch)
     main = threading.get_ident()
+    raised: list[int] = []
+
+    def once(signal: int, frame: object) -> None:
+        if not raised:
+            raised.append(signal)
+            raise KeyboardInterrupt
 
     def interrupt() -> None:
         until(lambda: ch.stats().waiting_receivers)
-        signal.pthread_kill(main, signal.SIGINT)
+        # one that comes just before it falls asleep does not wake it
+        until(lambda: raised or signal.pthread_kill(main, signal.SIGINT))
 
+    before = signal.signal(signal.SIGINT, once)
     interrupting = start(interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        getattr(ends.other, method)(RECV, number)
-    interrupting.join()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            getattr(ends.other, method)(RECV, number)
+        interrupting.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
     until(lambda: not ch.stats().waiting_receivers)
     assert not ends.other.calls
+
+
+OPERATIONS: dict[str, Any] = {
+    "call": lambda link, number: link.call(RECV + NOWAIT, number),
+    "that waits": lambda link, number: link.blocking_asked(RECV, number, timeout=0),
+    "that is done": lambda link, number: link.blocking_asked(
+        SEND, number, link.pack(1), timeout=0
+    ),
+}
+
+
+@pytest.mark.parametrize("operation", list(OPERATIONS))
+def test_interrupted_wherever_it_may_be(ends: Ends, operation: str) -> None:
+    """As in test_interrupts.py: nothing stays locked, and nobody queued."""
+    places = 0
+    where = "the start"
+    while where:
+        ch = Chan[int](1)
+        ask = partial(OPERATIONS[operation], ends.other, ends.number_of(ch))
+        where = interrupt(ask, places)
+        until(lambda ch=ch: not ch.stats().waiting_receivers)  # type: ignore[misc]
+        assert not ends.other.lock.locked(), where
+        assert not ends.other.calls, where
+        places += 1
+    assert places > 10
 
 
 def test_withdrawing_what_is_not_there(ends: Ends) -> None:
@@ -310,7 +347,7 @@ def test_delivered_when_the_link_is_over() -> None:
     ends.close()
     undone: list[int] = []
     server = ends.servers[0]
-    server.deliver(VALUE, 1, "value", functools.partial(undone.append, 1))
+    server.deliver(VALUE, 1, "value", partial(undone.append, 1))
     assert undone == [1]
     with pytest.raises(BrokenWorkerProcess, match="has gone"):
         ends.link.ask(Gone(), RECV, 1)
@@ -518,7 +555,7 @@ class Stated:
         (Built(Odd()), "value.__reduce__()[1][0]: not me"),
         (Stated(), "value.__getstate__()[0].config['lock']: cannot pickle"),
         (there.Locked().config["lock"].acquire, "value.__reduce__()[1][0]: cannot"),
-        (functools.partial(print, Odd()), "value.__getstate__()"),
+        (partial(print, Odd()), "value.__getstate__()"),
         (type("Local", (), {}), "value: "),
         (type("Local", (), {})(), "value: "),
         (threading.Lock(), "value: cannot pickle '_thread.lock' object"),
