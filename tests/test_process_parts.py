@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import pickle
-import resource
-import shutil
 import signal
 import socket
 import threading
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
 import gochan
-from gochan import BrokenWorkerProcess, Chan, Instrument, go, scope
+from gochan import BrokenWorkerProcess, Chan, Instrument, go
 from gochan._instrument import install, uninstall
 from gochan._waiter import Waiter
-from gochan.executors import _home, _lending, _link, _listener, _pickling
+from gochan.executors import _home, _lending, _link, _pickling
 from gochan.executors._link import Link
 from gochan.executors._protocol import (
     CALL,
@@ -41,8 +37,7 @@ from gochan.executors._protocol import (
 from gochan.executors._serving import Server
 from gochan.executors._wire import Stream
 from support import in_processes as there
-from support.census import METHOD, eventually
-from support.idle import settle
+from support.census import eventually
 from support.interrupts import interrupt
 from support.threads import start, until
 
@@ -142,11 +137,29 @@ def test_closed_while_something_is_left_to_be_written(streams: Streams) -> None:
     assert all(len(payload) == 50_000 for *_, payload, _ in theirs.messages())
 
 
+def test_no_thread_to_write_what_does_not_fit(
+    streams: Streams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message without its end: then that is the end."""
+    ours, theirs = streams
+    monkeypatch.setattr(threading.Thread, "start", no_more_threads)
+    for _ in range(100):
+        ours.post(1, 0, 0, bytes(50_000))
+    monkeypatch.undo()
+    assert ours.broken
+    assert list(ours.messages()) == []
+    assert 0 < len(list(theirs.messages())) < 100
+
+
 def test_a_message_that_ends_too_soon(streams: Streams) -> None:
     ours, theirs = streams
     ours._sock.sendall(b"\x01\x00" + bytes(8) + (300_000).to_bytes(8, "little") + b"x")
     ours.close()
     assert list(theirs.messages()) == []
+
+
+def no_more_threads(thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
 
 
 # Links
@@ -594,92 +607,6 @@ def test_a_handle_without_its_link() -> None:
         pickle.loads(payload)
     with pytest.raises(TypeError, match="cannot be passed to another process"):
         _home.as_handle(object())
-
-
-# Starting processes
-
-
-def test_there_is_no_place_for_a_socket(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: dict[str, Any]
-) -> None:
-    async def main(wrong: Any) -> None:
-        monkeypatch.setattr("tempfile.tempdir", str(wrong))
-        for on in (gochan.executors.processes(1, METHOD),):
-            with pytest.raises(ExceptionGroup) as caught:
-                async with scope():
-                    go(there.pid, on=on)
-                    go(there.pid, on=on)
-            assert isinstance(caught.value.exceptions[0], OSError)
-
-    # there is no such folder; and its name is too long for one
-    long = tmp_path / ("x" * 200)
-    long.mkdir()
-    for wrong in (tmp_path / "not there", long):
-        gochan.run(main, wrong, **backend)
-    assert list(long.iterdir()) == []
-
-
-async def test_a_process_that_has_lost_its_link_is_killed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("gochan.executors._workers.GRACE", 0.05)
-    started, ch = Chan[int](), Chan[int]()
-    async with gochan.executors.processes(1, METHOD) as pool:
-        with pytest.raises(ExceptionGroup) as caught:
-            async with scope():
-                g = go_(there.wait_after, started, ch, on=pool)
-                await started.recv()
-                g.away.link.stream.close()
-                await ch.recv()
-        (error,) = caught.value.exceptions
-        assert isinstance(error, BrokenWorkerProcess)
-        async with scope():
-            assert await go(there.double, 2, on=pool) == 4
-
-
-async def test_dismissed_while_they_start() -> None:
-    async with scope():
-        async with gochan.executors.processes(2, METHOD) as pool:
-            with anyio.move_on_after(0):
-                async with scope():
-                    go(there.pid, on=pool)
-                    go(there.pid, on=pool)
-        await settle()
-
-
-def test_accepting_goes_on_when_there_are_files_again(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    arrived: list[Any] = []
-    ticket = _listener.expect(lambda stream, pid: arrived.append(stream))
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with socket.socket(socket.AF_UNIX) as client:
-        with open(os.devnull) as free:
-            lowest = free.fileno()
-        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
-        try:
-            client.connect(ticket.address)
-            until(lambda: "cannot accept a connection" in caplog.text)
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        # it is accepted now: there is a challenge
-        assert client.recv(100)
-    assert "Too many open files" in caplog.text
-    stream = _listener.connect(ticket)
-    until(lambda: arrived)
-    for each in (stream, *arrived):
-        each.close()
-        each.dispose()
-    _listener.forget(ticket)
-
-
-def test_its_folder_has_been_removed() -> None:
-    """By what clears up old temporary files, say."""
-    ticket = _listener.expect(lambda stream, pid: None)
-    threads = threading.active_count()
-    shutil.rmtree(Path(ticket.address).parent)
-    _listener.forget(ticket)
-    assert threading.active_count() == threads - 1
 
 
 def test_the_names_of_the_messages_differ() -> None:

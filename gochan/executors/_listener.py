@@ -10,6 +10,7 @@ The listener exists while somebody expects a connection or has one.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -64,6 +65,8 @@ class _Listening:
         self.folder = tempfile.mkdtemp(prefix="gochan-")
         self.address = os.path.join(self.folder, "link")
         self.key = os.urandom(32)
+        # those that have connected, and have not been admitted or refused
+        self.strangers: dict[threading.Thread, socket.socket] = {}
         # by ticket: what to do with the connection; None once it is there
         self.expected: dict[bytes, Callable[[Stream, int], None] | None] = {}
         # what we listen on; its own pair of sockets ends the waiting for it
@@ -92,9 +95,17 @@ class _Listening:
                 time.sleep(0.05)
                 continue
             # What follows may take long, and then this is the link's reader.
-            threading.Thread(
+            thread = threading.Thread(
                 target=self._admit, args=(sock,), name="gochan link", daemon=True
-            ).start()
+            )
+            with _lock:
+                self.strangers[thread] = sock
+            try:
+                thread.start()
+            except RuntimeError as error:
+                _log.warning("cannot admit a connection: %s", error)
+                self._forget(thread)
+                sock.close()
 
     def _admit(self, sock: socket.socket) -> None:
         try:
@@ -104,9 +115,16 @@ class _Listening:
             gone = isinstance(error, EOFError | ConnectionError)
             level = logging.INFO if gone else logging.WARNING
             _log.log(level, "refused a connection to %s: %r", self.address, error)
+            self._forget(threading.current_thread())
             sock.close()
         else:
+            self._forget(threading.current_thread())
             begin(Stream(sock), process)
+
+    def _forget(self, thread: threading.Thread) -> None:
+        """It is no stranger any more, or not here."""
+        with _lock:
+            del self.strangers[thread]
 
     def _check(self, sock: socket.socket) -> tuple[Callable[[Stream, int], None], int]:
         """The handshake.
@@ -131,6 +149,14 @@ class _Listening:
     def close(self) -> None:
         self.sockets[0].send(b"x")
         self.thread.join()
+        with _lock:
+            strangers = list(self.strangers.items())
+            for _, sock in strangers:
+                # it has not been closed yet
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+        for thread, _ in strangers:
+            thread.join()
         self.clear()
 
     def clear(self) -> None:
