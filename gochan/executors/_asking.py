@@ -110,8 +110,8 @@ class Asking(ABC):
         """
         while True:
             waiter = _backends.async_waiter()
-            self.ask(waiter, kind, target, packed)
             try:
+                self.ask(waiter, kind, target, packed)
                 await waiter.park()
             except BaseException:
                 self.abandon(waiter)
@@ -138,8 +138,8 @@ class Asking(ABC):
         until = None if timeout is None else monotonic() + timeout
         while True:
             waiter = _thread.waiter()
-            self.ask(waiter, kind, target, packed)
             try:
+                self.ask(waiter, kind, target, packed)
                 waiter.park_thread(timeout)
             except BaseException:
                 self.abandon(waiter)
@@ -166,8 +166,8 @@ class Asking(ABC):
                 "unpickled that comes from there"
             )
         waiter = _thread.Waiter()
-        self.ask(waiter, kind, target, packed)
         try:
+            self.ask(waiter, kind, target, packed)
             waiter.lock.acquire()
         except BaseException:
             self.abandon(waiter)
@@ -187,7 +187,10 @@ class Asking(ABC):
 
     @uninterrupted
     def abandon(self, waiter: Waiter) -> None:
-        """Nobody waits for the answer any more: what comes is sent back."""
+        """Nobody waits for the answer any more: what comes is sent back.
+
+        Nothing if ``waiter`` has not asked, or has its answer.
+        """
         with self.lock:
             if self.calls.get(waiter.case) is not waiter:
                 return

@@ -41,14 +41,14 @@ class Guests(Crew):
         """They end by themselves."""
 
     def _join(self) -> None:
-        for thread in self.threads:
+        for thread in list(self.threads):
             thread.join()
 
 
 class Guest(OnLink):
     """A goroutine in a process of somebody else's."""
 
-    __slots__ = ("_begun", "_executor", "_future", "_ticket", "guests")
+    __slots__ = ("_begun", "_executor", "_future", "_submitting", "_ticket", "guests")
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Guest(OnLink):
         self._ticket = _listener.expect(self._connected)
         # It may start processes. One that is forked inherits what its thread has, and
         # in this one an event loop runs.
-        thread = threading.Thread(
+        self._submitting = thread = threading.Thread(
             target=self._submit, name="gochan submit", daemon=True
         )
         self.guests.threads.add(thread)
@@ -125,6 +125,8 @@ class Guest(OnLink):
 
     def _explain(self) -> str:
         """Why the link has broken: the executor may know."""
+        # it may have been that fast
+        self._submitting.join()
         assert self._future is not None
         try:
             error = self._future.exception(1)

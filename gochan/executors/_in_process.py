@@ -28,7 +28,7 @@ class InProcess(OnLink):
     ``_timer`` is guarded by the lock; there is one only while there is a link.
     """
 
-    __slots__ = ("_alive", "_timer", "pool", "worker")
+    __slots__ = ("_alive", "_killed", "_timer", "pool", "worker")
 
     def __init__(
         self, goroutine: Goroutine[Any], packed: Packed, pool: Workers
@@ -39,6 +39,8 @@ class InProcess(OnLink):
         self._timer: threading.Timer | None = None
         # since the timer was set: it may be cleaning up
         self._alive = False
+        # so the process is of no use to anybody else
+        self._killed = False
 
     def begin(self) -> None:
         self.pool.submit(self)
@@ -78,9 +80,12 @@ class InProcess(OnLink):
         with self._lock:
             if self._timer is None or self.link is not link:
                 return
-            if self._alive:
+            alive = self._alive
+            if alive:
                 self._insist(link)
-        if self._alive:
+            else:
+                self._killed = True
+        if alive:
             # its loop turned a while ago: does it still?
             super().withdraw(link)
         else:
@@ -98,7 +103,7 @@ class InProcess(OnLink):
 
     def released(self, link: Link) -> None:
         self.noted(final=True)
-        if link.over is None:
+        if link.over is None and not self._killed:
             self.pool.free(self.worker)
 
     def left(self) -> None:

@@ -10,6 +10,7 @@ The listener exists while somebody expects a connection or has one.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -22,11 +23,12 @@ from _thread import allocate_lock
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import (
     Client,
-    Listener,
+    Connection,
     answer_challenge,
     deliver_challenge,
+    wait,
 )
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ._wire import Stream
 
@@ -63,87 +65,103 @@ class _Listening:
         self.folder = tempfile.mkdtemp(prefix="gochan-")
         self.address = os.path.join(self.folder, "link")
         self.key = os.urandom(32)
+        # those that have connected, and have not been admitted or refused
+        self.strangers: dict[threading.Thread, socket.socket] = {}
         # by ticket: what to do with the connection; None once it is there
         self.expected: dict[bytes, Callable[[Stream, int], None] | None] = {}
+        # what we listen on; its own pair of sockets ends the waiting for it
+        self.sockets: list[socket.socket] = []
         try:
-            self.listener: Any = Listener(self.address, "AF_UNIX", backlog=64)
+            self.sockets += socket.socketpair()
+            self.sockets.append(socket.socket(socket.AF_UNIX))
+            self.sockets[-1].bind(self.address)
+            self.sockets[-1].listen(64)
         except BaseException:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self.clear()
             raise
-        self.over = False
         self.thread = threading.Thread(
             target=self._accept, name="gochan listener", daemon=True
         )
         self.thread.start()
 
     def _accept(self) -> None:
-        while True:
+        _, over, listening = self.sockets
+        while over not in wait([over, listening]):
             try:
-                connection = self.listener.accept()
+                sock, _ = listening.accept()
             except OSError as error:
-                if self.over:
-                    return
                 # such as too many open files: those who connect wait meanwhile
                 _log.warning("cannot accept a connection: %s", error)
                 time.sleep(0.05)
                 continue
-            if self.over:
-                connection.close()
-                return
             # What follows may take long, and then this is the link's reader.
-            threading.Thread(
-                target=self._admit, args=(connection,), name="gochan link", daemon=True
-            ).start()
+            thread = threading.Thread(
+                target=self._admit, args=(sock,), name="gochan link", daemon=True
+            )
+            with _lock:
+                self.strangers[thread] = sock
+            try:
+                thread.start()
+            except RuntimeError as error:
+                _log.warning("cannot admit a connection: %s", error)
+                self._forget(thread)
+                sock.close()
 
-    def _admit(self, connection: Any) -> None:
+    def _admit(self, sock: socket.socket) -> None:
         try:
-            begin, stream, process = self._check(connection)
+            begin, process = self._check(sock)
         except Exception as error:  # whatever a stranger makes it raise
             # it may also be one of ours that was ended while it connected
             gone = isinstance(error, EOFError | ConnectionError)
             level = logging.INFO if gone else logging.WARNING
             _log.log(level, "refused a connection to %s: %r", self.address, error)
-            return
-        finally:
-            connection.close()
-        begin(stream, process)
+            self._forget(threading.current_thread())
+            sock.close()
+        else:
+            self._forget(threading.current_thread())
+            begin(Stream(sock), process)
 
-    def _check(
-        self, connection: Any
-    ) -> tuple[Callable[[Stream, int], None], Stream, int]:
+    def _forget(self, thread: threading.Thread) -> None:
+        """It is no stranger any more, or not here."""
+        with _lock:
+            del self.strangers[thread]
+
+    def _check(self, sock: socket.socket) -> tuple[Callable[[Stream, int], None], int]:
         """The handshake.
 
         Raises:
             Exception: it is not one that we expect.
         """
-        sock = socket.socket(fileno=os.dup(connection.fileno()))
-        try:
-            _limit(sock, _PATIENCE)
+        sock.setblocking(True)
+        _limit(sock, _PATIENCE)
+        with Connection(os.dup(sock.fileno())) as connection:
             deliver_challenge(connection, self.key)
             answer_challenge(connection, self.key)
             number, process = _HELLO.unpack(connection.recv_bytes(_HELLO.size))
-            _limit(sock, 0)
-            with _lock:
-                begin = self.expected.get(number)
-                if begin is None:
-                    raise AuthenticationError("nobody expects it")
-                self.expected[number] = None
-            return begin, Stream(sock), process
-        except BaseException:
-            sock.close()
-            raise
+        _limit(sock, 0)
+        with _lock:
+            begin = self.expected.get(number)
+            if begin is None:
+                raise AuthenticationError("nobody expects it")
+            self.expected[number] = None
+        return begin, process
 
     def close(self) -> None:
-        self.over = True
-        try:
-            # a listener that is closed while it accepts goes on doing so
-            with socket.socket(socket.AF_UNIX) as wake:
-                wake.connect(self.address)
-        except OSError:
-            # its folder has been removed, say
-            pass
+        self.sockets[0].send(b"x")
         self.thread.join()
-        self.listener.close()
+        with _lock:
+            strangers = list(self.strangers.items())
+            for _, sock in strangers:
+                # it has not been closed yet
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+        for thread, _ in strangers:
+            thread.join()
+        self.clear()
+
+    def clear(self) -> None:
+        for sock in self.sockets:
+            sock.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -198,7 +216,10 @@ def _forked() -> None:
     # the parent's go on with the parent
     global _lock, _listening
     _lock = allocate_lock()
-    _listening = None
+    listening, _listening = _listening, None
+    if listening is not None:
+        for sock in listening.sockets:
+            sock.close()
 
 
 os.register_at_fork(after_in_child=_forked)

@@ -61,10 +61,12 @@ class _Look:
 
     __slots__ = ("nodes",)
 
-    @uninterrupted
-    def __init__(self, table: Sequence[Case], tell: Callable[[], object]) -> None:
-        """Call ``tell`` as soon as a case may be ready, perhaps at once."""
+    def __init__(self) -> None:
         self.nodes: list[Node] = []
+
+    @uninterrupted
+    def begin(self, table: Sequence[Case], tell: Callable[[], object]) -> None:
+        """Call ``tell`` as soon as a case may be ready, perhaps at once."""
         waiter, told = Waiter(), _Told(tell)
         for case in table:
             channel = case._target
@@ -72,6 +74,7 @@ class _Look:
                 continue
             node = Node(waiter, None, 0)
             node.token = told  # type: ignore[assignment]  # as far as a queue knows it
+            self.nodes.append(node)
             with channel._lock:
                 bar(channel._key)
                 queue = channel._senders if case._sends else channel._receivers
@@ -94,7 +97,6 @@ class _Look:
             if ready:
                 tell()
                 return
-            self.nodes.append(node)
 
     @uninterrupted
     def end(self) -> None:
@@ -135,10 +137,12 @@ class Mixed:
                         return done
                     await own.park()
                     return _finish(here, own)
+            offer = self.other.pack(there, biased)
             waiter = _backends.async_waiter()
-            number = link.ask(waiter, SELECT, 0, self.other.pack(there, biased))
-            look = _Look(here, partial(link.withdraw, number))
+            look = _Look()
             try:
+                number = link.ask(waiter, SELECT, 0, offer)
+                look.begin(here, partial(link.withdraw, number))
                 await waiter.park()
             except BaseException:
                 link.abandon(waiter)
@@ -188,10 +192,12 @@ class Mixed:
                     return done
                 if own.park_thread(min(left, _MOMENT)):
                     return _finish(here, own)
+            offer = self.other.pack(there, biased)
             waiter = _thread.waiter()
-            number = link.ask(waiter, SELECT, 0, self.other.pack(there, biased))
-            look = _Look(here, partial(link.withdraw, number))
+            look = _Look()
             try:
+                number = link.ask(waiter, SELECT, 0, offer)
+                look.begin(here, partial(link.withdraw, number))
                 waiter.park_thread(None if left == inf else left)
             except BaseException:
                 link.abandon(waiter)

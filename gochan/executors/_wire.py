@@ -16,6 +16,7 @@ does not fit into the pipe blocks its sender.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections import deque
@@ -164,10 +165,20 @@ class Stream:
                 self._outbox.append(part[sent:])
                 sent = 0
         if self._outbox and self._flusher is None:
-            self._flusher = threading.Thread(
+            flusher = threading.Thread(
                 target=self._flush, name="gochan full pipe", daemon=True
             )
-            self._flusher.start()
+            try:
+                flusher.start()
+            except RuntimeError:
+                # The system has no more threads for us: then this is the end of the
+                # link, since a part of the message is missing.
+                self._outbox.clear()
+                self.broken = True
+                with contextlib.suppress(OSError):
+                    self._sock.shutdown(SHUT_RDWR)
+            else:
+                self._flusher = flusher
 
     def _flush(self) -> None:
         while True:

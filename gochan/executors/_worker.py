@@ -74,8 +74,13 @@ def pack_job(
         raise
 
 
-def prepare() -> None:
-    """The first that a worker of our own does."""
+def prepare(address: str) -> None:
+    """The first that a worker of our own does.
+
+    Args:
+        address: what it is going to connect to.
+    """
+    _addresses.add(address)
     # Ctrl-C is for the parent, which cancels. A handler, not SIG_IGN: that would be
     # inherited by what the function starts. It was blocked when we were started.
     signal.signal(signal.SIGINT, _nothing)

@@ -15,7 +15,7 @@ import multiprocessing
 import signal
 import threading
 from collections import deque
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import _instrument
@@ -68,7 +68,10 @@ class Worker:
             resource_tracker.ensure_running()
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             self._executor = ProcessPoolExecutor(
-                1, self._context(), initializer=_worker.prepare
+                1,
+                self._context(),
+                initializer=_worker.prepare,
+                initargs=(self._ticket.address,),
             )
             self._served = self._executor.submit(_worker.serve, self._ticket, True)
         except BaseException as error:  # of a goroutine that wants it
@@ -103,17 +106,25 @@ class Worker:
 
     def _ended(self, served: Future[None]) -> None:
         """The executor has seen its end. On the executor's thread."""
-        if self.reader is None:
-            # before it could connect
-            assert self.process is not None
+        if self.reader is not None:
+            return
+        # before it could connect
+        assert self.process is not None
+        cause = served.exception()
+        if isinstance(cause, BrokenExecutor):
             self.process.join()
-            error = BrokenWorkerProcess(
+            text = (
                 f"{self._end_of_process()} before it was ready: see what it has "
                 "printed; is the program's last part under "
                 '`if __name__ == "__main__":`?'
             )
-            error.__cause__ = served.exception()
-            self.pool.failed(self, error)
+        else:
+            # it lives, but to no purpose
+            self.kill()
+            text = f"process {self.process.pid} could not connect: {cause!r}"
+        error = BrokenWorkerProcess(text)
+        error.__cause__ = cause
+        self.pool.failed(self, error)
 
     def _explain(self) -> str:
         """Why the link is over, though nobody has announced that."""
@@ -141,7 +152,12 @@ class Worker:
         assert process is not None
         code = process.exitcode
         if code is not None and code < 0:
-            return f"process {process.pid} was killed by {signal.Signals(-code).name}"
+            try:
+                name = signal.Signals(-code).name
+            except ValueError:
+                # those for real time have no names
+                name = f"signal {-code}"
+            return f"process {process.pid} was killed by {name}"
         return f"process {process.pid} ended with exit code {code}"
 
     def kill(self) -> None:
@@ -227,6 +243,9 @@ class Workers(Crew):
     def arrived(self, worker: Worker) -> bool:
         """It has connected. False if it is not wanted any more."""
         with self._lock:
+            if worker not in self._workers:
+                # it has died at once, and has been told to have failed
+                return False
             self._coming -= 1
             if self._dismissed:
                 return False
@@ -237,6 +256,9 @@ class Workers(Crew):
     def failed(self, worker: Worker, error: BaseException) -> None:
         """It could not be started: tell one of those who wait for it."""
         with self._lock:
+            if worker.reader is not None:
+                # it has connected meanwhile: then its link tells
+                return
             self._coming -= 1
             self._workers.discard(worker)
             self._dead.append(worker)
@@ -265,7 +287,13 @@ class Workers(Crew):
             worker = Worker(self)
             self._workers.add(worker)
             self._coming += 1
-            worker.starter.start()
+            try:
+                worker.starter.start()
+            except RuntimeError as error:
+                # the system has no more threads for us
+                self._workers.discard(worker)
+                self._coming -= 1
+                self._waiting.popleft().finish(None, error)
 
     # The end. Processes take some time to end: it is waited for in a thread.
 

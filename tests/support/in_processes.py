@@ -466,6 +466,13 @@ def compute_forever(started: SendChan[Any]) -> NoReturn:
         pass
 
 
+def compute_until(started: SendChan[Any], path: str) -> str:
+    started.blocking_send(os.getpid())
+    while not os.path.exists(path):
+        pass
+    return "done"
+
+
 async def acompute_forever(started: SendChan[Any]) -> NoReturn:
     await started.send(os.getpid())
     while True:
