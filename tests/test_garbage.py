@@ -20,7 +20,6 @@ from gochan import (
     send,
     yield_,
 )
-from support.garbage import little_garbage
 from support.idle import settle
 
 if TYPE_CHECKING:
@@ -122,18 +121,18 @@ async def time_out() -> None:
 async def test_no_garbage_that_only_gc_finds(use: Callable[[], Awaitable[Any]]) -> None:
     await use()
     await settle()
-    with little_garbage():
-        gc.disable()
-        gc.set_debug(gc.DEBUG_SAVEALL)
-        try:
-            for _ in range(3):
-                await use()
-            await settle()
-            gc.collect()
-            # of others there may be some
-            kinds = {type(thing) for thing in gc.garbage}
-        finally:
-            gc.set_debug(0)
-            gc.garbage.clear()
-            gc.enable()
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        for _ in range(3):
+            await use()
+        await settle()
+        gc.collect()
+        # of others there may be some
+        kinds: set[type[object]] = {type(thing) for thing in gc.garbage}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
     assert {kind for kind in kinds if kind.__module__.startswith("gochan")} == set()
