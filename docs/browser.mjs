@@ -30,7 +30,7 @@ const PICTURES = [
   "index.html",
   "learn/channels/index.html",
   "reference/channels/index.html",
-  "zh/learn/hello/index.html",
+  "zh/hello/index.html",
 ];
 // what is the same on every page is looked at on these
 const WHOLE = new Set(["index.html", "learn/channels/index.html", "404.html"]);
