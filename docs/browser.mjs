@@ -30,7 +30,7 @@ const PICTURES = [
   "index.html",
   "learn/channels/index.html",
   "reference/channels/index.html",
-  "zh/learn/hello/index.html",
+  "zh/hello/index.html",
 ];
 // what is the same on every page is looked at on these
 const WHOLE = new Set(["index.html", "learn/channels/index.html", "404.html"]);
@@ -92,7 +92,7 @@ async function visit(page, path) {
   await page.evaluate(axe);
   // diagrams are drawn one by one, each into an element that has nothing inside
   await page
-    .waitForFunction(() => !document.querySelector("pre.mermaid"), { timeout: 20000 })
+    .waitForFunction(() => !document.querySelector("pre.mermaid"))
     .catch(() => problem("a diagram is not drawn"));
   for (const scheme of ["default", "slate"]) {
     const found = await page.evaluate(
@@ -153,6 +153,8 @@ try {
       const page = await browser.newPage();
       // nothing is drawn, and no size observed, where nobody looks
       await page.emulateFocusedPage(true);
+      // the machine may have other things to do
+      page.setDefaultTimeout(120_000);
       while (waiting.length) {
         const path = waiting.pop();
         await visit(page, path.split(sep).join("/"));
