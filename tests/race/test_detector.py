@@ -98,7 +98,7 @@ def test_log(backend: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
     (record,) = caplog.records
     assert record.name == "gochan.race"
     assert record.levelno == logging.WARNING
-    assert record.getMessage() == str(detector.races[0])
+    assert record.getMessage() == f"{detector.races[0]}\n"
 
 
 @pytest.mark.parametrize(
