@@ -442,6 +442,34 @@ async def signal_without_the_lock_then_wait(w: World) -> None:
     w.x.write()
 
 
+@litmus("D9", RACE)
+async def a_signal_that_wakes_another(w: World) -> None:
+    # with read locks, since those who have one are not ordered with each other
+    lock = sync.RWMutex().rlocker()
+    cond = sync.Cond(lock)
+
+    async def waits(read: bool) -> None:
+        await w(lock.lock)
+        await w(cond.wait)
+        if read:
+            w.x.read()
+        lock.unlock()
+
+    async def signals(write: bool) -> None:
+        if write:
+            w.x.write()
+        cond.signal()
+
+    for role, what in (
+        (waits, False),
+        (waits, True),
+        (signals, True),
+        (signals, False),
+    ):
+        w.go(role, what)
+        await w.settle()
+
+
 @litmus("D9", OK)
 async def broadcast_without_the_lock_then_waits(w: World) -> None:
     m = sync.Mutex()
@@ -535,6 +563,24 @@ async def load_or_store_then_compare_and_swap(w: World) -> None:
     w.go(other)
     while not m.compare_and_swap(1, 1, 2):
         await w.gosched()
+    w.x.write()
+
+
+@litmus("D11", RACE)
+async def a_store_that_was_overwritten(w: World) -> None:
+    m = sync.Map[int, int]()
+
+    async def first() -> None:
+        w.x.write()
+        m.store(1, 1)
+
+    async def second() -> None:
+        m.store(1, 2)
+
+    for one in (first, second):
+        w.go(one)
+        await w.settle()
+    assert m.load(1) == (2, True)
     w.x.write()
 
 

@@ -98,7 +98,7 @@ def test_log(backend: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
     (record,) = caplog.records
     assert record.name == "gochan.race"
     assert record.levelno == logging.WARNING
-    assert record.getMessage() == str(detector.races[0])
+    assert record.getMessage() == f"{detector.races[0]}\n"
 
 
 @pytest.mark.parametrize(
@@ -490,7 +490,8 @@ def test_threads_with_the_same_id_are_different() -> None:
             while thread.is_alive():
                 pass
             del thread
-            gc.collect()
+            if ended() is not None:
+                gc.collect()
             assert ended() is None
     assert len(idents) < 10, "they all had ids of their own"
     (one,) = detector.races
