@@ -137,9 +137,9 @@ class Chan(Watched[T], SendChan[T], RecvChan[T]):
             if done is DONE:
                 return
             if done is not NOT_USUAL:
-                waiter = await done
-                waiter.value = waiter.party = None
-                if not waiter.ok:
+                await done.park()
+                done.value = done.party = None
+                if not done.ok:
                     raise SendOnClosed(self)
                 return
         await self._send_slowly(value)
@@ -269,11 +269,11 @@ class Chan(Watched[T], SendChan[T], RecvChan[T]):
             if done is DONE:
                 return value
             if done is not NOT_USUAL:
-                waiter = await done
-                if not waiter.ok:
+                await done.park()
+                if not done.ok:
                     raise ChanClosed(self)
-                value = waiter.value
-                waiter.value = waiter.party = None
+                value = done.value
+                done.value = done.party = None
                 return value
         slow, ok = await self.recv_ok()
         if not ok:

@@ -18,7 +18,11 @@ from ._backends import uninterrupted
 from ._blocking import Blocking
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from ._backends import AsyncWaiter
     from ._instrument import Quick
+    from ._waiter import WaitQueue
 
 __all__ = ("DONE", "NOT_USUAL", "Watched")
 
@@ -36,10 +40,7 @@ class Watched(Blocking[T]):
 
     @uninterrupted
     def _send_watched(self, value: T, seen: Quick) -> Any:
-        """Send: DONE, NOT_USUAL, or what to await, which ends in a waiter.
-
-        That is to be awaited at once: it holds the key.
-        """
+        """Send: DONE, NOT_USUAL, or the waiter, queued and to be parked."""
         key = self._key
         try:
             del key[1]
@@ -74,13 +75,21 @@ class Watched(Blocking[T]):
                 # would block: park
                 else:
                     party = seen.waits_to_send(self)
-                    return _backends.async_park(self._senders, value, party)
+                    return self._queue(self._senders, value, party)
         except BaseException:
             if len(key) == 1:
                 key.append(None)
             raise
         key.append(None)
         return NOT_USUAL
+
+    def _queue(self, queue: WaitQueue, value: Any, party: Hashable) -> AsyncWaiter:
+        """What ``async_park`` does before it parks, for somebody who is known."""
+        waiter = _backends.async_waiter(value)
+        waiter.party = party
+        queue.push(waiter)
+        self._key.append(None)
+        return waiter
 
     @uninterrupted
     def _recv_watched(self, seen: Quick) -> tuple[Any, Any]:
@@ -126,7 +135,7 @@ class Watched(Blocking[T]):
                 # would block: park
                 elif not self._closed:
                     party = seen.waits()
-                    return _backends.async_park(self._receivers, None, party), None
+                    return self._queue(self._receivers, None, party), None
         except BaseException:
             if len(key) == 1:
                 key.append(None)

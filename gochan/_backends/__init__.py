@@ -477,16 +477,10 @@ def firm_waiter(value: Any = None) -> AsyncWaiter:
 
 
 @types.coroutine
-def any_park(
-    queue: WaitQueue, value: Any = None, party: Hashable = None
-) -> Generator[Any, Any, AsyncWaiter]:
-    """Wait in ``queue``, whose key the caller holds. The waiter, once it is woken.
-
-    ``party``: who waits, if there is an instrument.
-    """
+def any_park(queue: WaitQueue, value: Any = None) -> Generator[Any, Any, AsyncWaiter]:
+    """Wait in ``queue``, whose key the caller holds. The waiter, once it is woken."""
     try:
         waiter = any_waiter(value)
-        waiter.party = party
         queue.push(waiter)
     finally:
         queue.key.append(None)  # type: ignore[union-attr]  # a channel's has one

@@ -27,7 +27,7 @@ from ._asyncio_late import deliver_later, due, overdue
 from ._asyncio_mailbox import DONE, mailbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Hashable
+    from collections.abc import Callable, Generator
     from contextvars import Context
 
     from .._waiter import WaitQueue
@@ -236,9 +236,7 @@ def _quick_waiter(value: Any = None) -> AsyncWaiter:
 
 
 @types.coroutine
-def _quick_park(
-    queue: WaitQueue, value: Any = None, party: Hashable = None
-) -> Generator[Any, Any, Any]:
+def _quick_park(queue: WaitQueue, value: Any = None) -> Generator[Any, Any, Any]:
     """``any_park`` for the usual case, in one call."""
     box = boxes.last
     # see _quick_waiter
@@ -249,7 +247,7 @@ def _quick_park(
             or ("trio" in modules and modules["trio"].lowlevel.in_trio_task())
         )
     ):
-        return (yield from any_park(queue, value, party))  # pyright: ignore[reportGeneralTypeIssues,reportUnknownVariableType]
+        return (yield from any_park(queue, value))  # pyright: ignore[reportGeneralTypeIssues,reportUnknownVariableType]
     _cell.left = _cell.full
     try:
         pool = box.pool
@@ -259,7 +257,6 @@ def _quick_park(
         else:
             waiter = Waiter(box)
         waiter.value = value
-        waiter.party = party
         # queue.push(waiter), in place
         waiter.queue = queue
         waiter.prev = tail = queue.tail

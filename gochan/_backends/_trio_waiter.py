@@ -31,7 +31,7 @@ from .. import _backends, _budget
 from . import AsyncWaiter, any_park, any_waiter, any_yield
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Hashable
+    from collections.abc import Callable, Generator
 
     from .._waiter import WaitQueue
 
@@ -190,20 +190,17 @@ def _quick_waiter(value: Any = None) -> AsyncWaiter:
 
 
 @types.coroutine
-def _quick_park(
-    queue: WaitQueue, value: Any = None, party: Hashable = None
-) -> Generator[Any, Any, Any]:
+def _quick_park(queue: WaitQueue, value: Any = None) -> Generator[Any, Any, Any]:
     """``any_park`` for the usual case, in one call."""
     inbox = _last
     if inbox is None or not in_trio_task() or current_trio_token() is not inbox.token:
-        return (yield from any_park(queue, value, party))  # pyright: ignore[reportGeneralTypeIssues,reportUnknownVariableType]
+        return (yield from any_park(queue, value))  # pyright: ignore[reportGeneralTypeIssues,reportUnknownVariableType]
     _cell.left = _cell.full
     try:
         pool = inbox.pool
         waiter = pool.pop() if pool else Waiter(inbox)
         waiter.task = current_task()
         waiter.value = value
-        waiter.party = party
         # queue.push(waiter), in place
         waiter.queue = queue
         waiter.prev = tail = queue.tail
