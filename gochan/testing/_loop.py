@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVarTuple, cast
 
 from .. import _select
 from .._backends._asyncio_anyio import scopes_of
+from .._backends._asyncio_sleep import Sleep
 from ._outside import NAP, awaits_outside
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.now = 0.0
         self.idle = idle
         self.others_may_come = others_may_come
+        self._sleep = Sleep(self)
         # calls that threads of the executor make for us
         self._executing = 0
         self._waits = _Waits(self)
@@ -164,7 +166,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         # one is the loop's own, by which threads wake it
         if len(self._waits.get_map()) > 1 or self._executing:
             return True
-        return awaits_outside(self._coroutines)
+        return awaits_outside(self._coroutines, self._sleep)
 
     def _coroutines(self) -> Iterable[Any]:
         return [task.get_coro() for task in asyncio.all_tasks(self)]

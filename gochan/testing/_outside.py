@@ -43,12 +43,17 @@ _OF_THREADS: Final = {
 _SUPERVISE: Final = Away.supervise.__code__
 
 
-def awaits_outside(coroutines: Callable[[], Iterable[Any]]) -> bool:
+def awaits_outside(coroutines: Callable[[], Iterable[Any]], sleep: Sleep) -> bool:
     """Whether one of the loop's tasks waits for something that is outside of it.
 
     Args:
         coroutines: gives those of all tasks.
+        sleep: of the running loop.
     """
+    frames = sys._current_frames()
+    if all(_has_nothing_to_do(thread, last, sleep) for thread, last in frames.items()):
+        # Nobody works for us. That is quicker to see than what many tasks wait for.
+        return False
     asleep = _all_asleep(coroutines())
     if not asleep:
         return asleep is None
@@ -131,15 +136,23 @@ def _sleeping_threads(sleep: Sleep) -> dict[int, object] | None:
         waiter = waiter_of_thread(last)
         if waiter is not None and for_ever(last):
             asleep[thread] = waiter
-        elif not (
-            thread == get_ident()
-            or is_idle(last)
-            or sleep.idle(thread, last)
-            or _thread_clock.clock.idles(thread, last)
-            or _stands_by(last)
-        ):
+        elif not _has_nothing_to_do(thread, last, sleep):
             return None
     return asleep
+
+
+def _has_nothing_to_do(thread: int, last: FrameType, sleep: Sleep) -> bool:
+    """Whether it is a thread of which the loop has nothing to expect, or our own."""
+    # trio's threads outlive its runs
+    of_trio: Any = sys.modules.get("gochan._backends._trio_sleep")
+    return (
+        thread == get_ident()
+        or is_idle(last)
+        or sleep.idle(thread, last)
+        or (of_trio is not None and of_trio.idle_worker(thread, last))
+        or _thread_clock.clock.idles(thread, last)
+        or _stands_by(last)
+    )
 
 
 def _stands_by(last: FrameType) -> bool:
