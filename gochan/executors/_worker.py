@@ -22,6 +22,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._backends._thread import Seat
+from .._backends._thread_clock import DAEMONS
 from .._errors import Cancelled, GoroutineCancelled
 from .._run import run
 from .._scope import current_scope
@@ -142,11 +143,15 @@ def serve(ticket: Ticket, own_process: bool) -> None:
         _addresses.discard(ticket.address)
         runner.inbox.put(None)
 
-    reader = threading.Thread(target=read, name="gochan link", daemon=True)
-    reader.start()
-    runner.work()
-    reader.join()
-    link.stream.dispose()
+    reader = threading.Thread(target=read, name="gochan link", daemon=DAEMONS)
+    try:
+        reader.start()
+        runner.work()
+        reader.join()
+    finally:
+        # at once, if that has failed: the other side must not wait
+        link.stream.close()
+        link.stream.dispose()
 
 
 class _WorkerSeat(Seat):

@@ -466,6 +466,16 @@ def compute_forever(started: SendChan[Any]) -> NoReturn:
         pass
 
 
+def send_and_wait_for_a_deadline(
+    started: SendChan[int], channel: SendChan[bytes], size: int
+) -> str:
+    started.blocking_send(0)
+    channel.blocking_send(bytes(size))
+    with context.with_timeout(context.background(), 0.01) as (ctx, _):
+        ctx.done().blocking_recv_ok()
+        return str(ctx.err())
+
+
 def compute_until(started: SendChan[Any], path: str) -> str:
     started.blocking_send(os.getpid())
     while not os.path.exists(path):
