@@ -688,6 +688,33 @@ async def atomic_store_and_store(w: World) -> None:
     w.x.write()
 
 
+async def _overwritten(w: World, store: Any, load: Any) -> None:
+    async def first() -> None:
+        w.x.write()
+        store(1)
+
+    async def second() -> None:
+        store(2)
+
+    for one in (first, second):
+        w.go(one)
+        await w.settle()
+    assert load() == 2
+    w.x.write()
+
+
+@litmus("E3", RACE)
+async def an_atomic_store_that_was_overwritten(w: World) -> None:
+    a = atomic.Int()
+    await _overwritten(w, a.store, a.load)
+
+
+@litmus("E3", RACE)
+async def an_atomic_value_that_was_overwritten(w: World) -> None:
+    a = atomic.Value()
+    await _overwritten(w, a.store, a.load)
+
+
 @litmus("E3", RACE)
 async def another_atomic(w: World) -> None:
     flag, other_flag = atomic.Int(), atomic.Int()
