@@ -58,7 +58,7 @@ async def groups() -> None:
     assert_type(group.blocking_wait(1), None)
     assert_type(group.set_limit(None), None)
     await group.go(fetch, ctx)  # type: ignore[arg-type]
-    await group.go(fetch, ctx, 3)  # type: ignore[call-arg]
+    await group.go(fetch, ctx, 3)  # type: ignore[arg-type, call-arg]
     # a plain function runs elsewhere
     await group.go(digest, b"")  # type: ignore[arg-type]
     group.try_go(digest, b"")  # type: ignore[arg-type]
