@@ -196,10 +196,12 @@ class Core(Generic[T]):
         if isinstance(self._lossy, Sliding):
             if seen is not None:
                 _edges.skipped(self)
-            self._buf.popleft()
+            # not to be deleted before the lock has been released
+            dropped = Returned(self._buf.popleft())
             if seen is not None:
                 _edges.put(seen, self, party)
             self._buf.append(value)
+            return dropped
         return None
 
     def _try_recv(self) -> tuple[Any, bool, Waiter | None]:

@@ -19,6 +19,7 @@ from trio.lowlevel import (
 )
 
 from .. import _backends, _budget
+from .._waiter import rescue, stranded
 from . import critical, discard, uninterrupted
 from ._trio_clock import clock, poster
 from ._trio_private import current, ear_of, graft, spawn
@@ -231,6 +232,8 @@ class Nursery:
 
     def _over(self, job: Job, task: trio.lowlevel.Task) -> None:
         job.handle = None
+        if stranded:
+            rescue()
         del self.jobs[task]
         if self.told or self.grafts:
             self._untell(job, task)
