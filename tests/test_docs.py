@@ -364,7 +364,7 @@ def test_a_mistake_in_a_site_is_found(
 def test_without_a_browser_it_says_that_it_has_not_looked(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(DOCS / "check.py"), str(site(tmp_path))],
-        env={"PATH": str(tmp_path), "PYTHONUTF8": "1"},
+        env={**os.environ, "PATH": str(tmp_path), "PYTHONUTF8": "1", "CHROMIUM": ""},
         capture_output=True,
         text=True,
         check=False,
