@@ -231,7 +231,8 @@ async def a_thread_will_set_an_event() -> int:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(waits)
         tasks.start_soon(anyio.to_thread.run_sync, sets)
-        return await ch.recv()
+        got = await ch.recv()
+    return got
 
 
 @program
