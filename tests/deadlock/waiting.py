@@ -218,7 +218,7 @@ async def a_loop_in_a_thread_awaits_us() -> int:
 @program
 async def a_thread_will_set_an_event() -> int:
     """On which a task waits that is none of gochan's."""
-    ch, event = Chan[int](1), anyio.Event()
+    ch, event, got = Chan[int](1), anyio.Event(), 0
 
     async def waits() -> None:
         await event.wait()
