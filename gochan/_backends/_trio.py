@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = (
     "Nursery",
     "Sleep",
+    "asker",
     "blocked_on",
     "clock",
     "coroutine_of",
@@ -69,6 +70,14 @@ def same_again() -> tuple[str, dict[str, Any]]:
     clock = trio.lowlevel.current_clock()
     real = type(clock).__module__ == "trio._core._run"
     return "trio", {"clock": clock} if real else {}
+
+
+def asker() -> Callable[[], trio.lowlevel.Task | None]:
+    return _running_task
+
+
+def _running_task() -> trio.lowlevel.Task | None:
+    return current_task() if in_trio_task() else None
 
 
 def ear() -> Ear:

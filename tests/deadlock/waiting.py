@@ -218,7 +218,7 @@ async def a_loop_in_a_thread_awaits_us() -> int:
 @program
 async def a_thread_will_set_an_event() -> int:
     """On which a task waits that is none of gochan's."""
-    ch, event = Chan[int](1), anyio.Event()
+    ch, event, got = Chan[int](1), anyio.Event(), 0
 
     async def waits() -> None:
         await event.wait()
@@ -231,7 +231,8 @@ async def a_thread_will_set_an_event() -> int:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(waits)
         tasks.start_soon(anyio.to_thread.run_sync, sets)
-        return await ch.recv()
+        got = await ch.recv()
+    return got
 
 
 @program

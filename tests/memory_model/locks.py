@@ -392,6 +392,24 @@ async def done_and_done(w: World) -> None:
 
 
 @litmus("D8", RACE)
+async def done_then_done(w: World) -> None:
+    wg = sync.WaitGroup()
+    wg.add(2)
+
+    async def first() -> None:
+        w.x.write()
+        wg.done()
+
+    async def second() -> None:
+        wg.done()
+        w.x.write()
+
+    for one in (first, second):
+        w.go(one)
+        await w.settle()
+
+
+@litmus("D8", RACE)
 async def wait_and_wait(w: World) -> None:
     wg = sync.WaitGroup()
 
