@@ -364,10 +364,16 @@ def test_threads_that_have_nothing_to_do_with_it(backend: dict[str, Any]) -> Non
     asleep = threading.Thread(target=elsewhere.blocking_recv)
     asleep.start()
     # as pytest-timeout does it
-    module = {"__name__": "pytest_timeout"}
+    module: dict[str, Any] = {"__name__": "pytest_timeout"}
     exec("def timeout_timer(): pass", module)
-    timer = threading.Timer(60, module["timeout_timer"])  # type: ignore[arg-type]  # is one
+    timer = threading.Timer(60, module["timeout_timer"])
     timer.start()
+    # as pytest-xdist's gateway, which reads what comes next
+    over = threading.Event()
+    module = {"__name__": "execnet.gateway_base", "over": over}
+    exec("def read(): over.wait()", module)
+    reader = threading.Thread(target=module["read"])
+    reader.start()
 
     async def main() -> None:
         with anyio.move_on_after(5):
@@ -377,6 +383,8 @@ def test_threads_that_have_nothing_to_do_with_it(backend: dict[str, Any]) -> Non
     try:
         testing.bubble(backend=backend["backend"]).run(main)
     finally:
+        over.set()
+        reader.join()
         timer.cancel()
         elsewhere.blocking_send(1)
         asleep.join()
