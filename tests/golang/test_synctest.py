@@ -358,6 +358,36 @@ def test_a_channel_from_outside_that_nobody_has(backend: dict[str, Any]) -> None
     assert str(error) == "deadlock: all goroutines in bubble are blocked"
 
 
+def test_the_thread_that_runs_the_test_may_be_outside(backend: dict[str, Any]) -> None:
+    """Whoever has started it: under pytest-xdist that is one of those bystanders."""
+    ch, is_parked = Chan[int](), threading.Event()
+    got: list[int] = []
+
+    async def main() -> None:
+        time.after_func(1000, lambda: None)
+        is_parked.set()
+        got.append(await ch.recv())
+        assert time.now() == 0
+
+    def in_thread() -> None:
+        testing.bubble(backend=backend["backend"]).run(main)
+
+    module: dict[str, Any] = {"__name__": "execnet.gateway_base"}
+    exec("def run(test): test()", module)
+
+    def test() -> None:
+        running = threading.Thread(target=in_thread)
+        running.start()
+        is_parked.wait()
+        # no loop and nothing of gochan: just a moment
+        threading.Event().wait(0.02)
+        ch.blocking_send(7)
+        running.join()
+
+    module["run"](test)
+    assert got == [7]
+
+
 def test_threads_that_have_nothing_to_do_with_it(backend: dict[str, Any]) -> None:
     """Those that sleep in gochan for ever, and pytest's own."""
     ch, elsewhere = Chan[int](), Chan[int]()
