@@ -143,7 +143,8 @@ class Core(Generic[T]):
         if buffer is not None:
             self._use(buffer)
         if made:
-            for told in made:
+            # another thread may end a bubble meanwhile
+            for told in tuple(made):
                 told(self)
 
     def _use(self, buffer: Buffer[T]) -> None:

@@ -129,9 +129,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        timer = _Timer(when, callback, args, self, context)
         # Any: the heap of timers, and whether one is in it, are the loop's own
         private: Any = self
+        private._check_closed()
+        timer = _Timer(when, callback, args, self, context)
         heappush(private._scheduled, timer)
         cast("Any", timer)._scheduled = True
         return timer

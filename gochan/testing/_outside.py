@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os.path
 import sys
+import threading
 from _thread import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
@@ -96,7 +97,9 @@ def _outside(coroutine: Any) -> object:
 
 
 # What runs a test, and stops it, has nothing to send to it.
-_BYSTANDERS: Final = frozenset({"debugpy", "execnet", "pydevd", "pytest_timeout"})
+_BYSTANDERS: Final = frozenset(
+    {"_pydevd_bundle", "debugpy", "execnet", "pydevd", "pytest_timeout"}
+)
 
 
 def others_may_come(
@@ -156,14 +159,20 @@ def _has_nothing_to_do(thread: int, last: FrameType, sleep: Sleep) -> bool:
 
 
 def _stands_by(last: FrameType) -> bool:
-    for frame in thread_frames(last):
-        if package_of(frame) in _BYSTANDERS:
+    """Whether it is one of what runs a test, as far as its innermost frames tell."""
+    for frame in reversed(thread_frames(last)):
+        package = package_of(frame)
+        if package == "threading":
+            # a Timer that has not called yet
+            timer = frame.f_locals.get("self")
+            if isinstance(timer, threading.Timer):
+                package = str(getattr(timer.function, "__module__", "")).partition(".")[
+                    0
+                ]
+        if package in _BYSTANDERS:
             return True
-        # a threading.Timer that has not called yet
-        function = getattr(frame.f_locals.get("self"), "function", None)
-        called = str(getattr(function, "__module__", ""))
-        if called.partition(".")[0] in _BYSTANDERS:
-            return True
+        if package not in sys.stdlib_module_names:
+            return False
     return False
 
 
