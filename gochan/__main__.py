@@ -94,6 +94,8 @@ def _run(options: argparse.Namespace) -> int:
     script: str = options.script
     if not os.path.exists(script):
         raise FileNotFoundError(f"there is no file {script!r}")
+    if os.path.isdir(script):
+        raise FileNotFoundError(f"{script!r} is a folder: give the script in it")
     sys.argv = [script, *options.args]
     # in place of the working directory, which is python -m's
     sys.path[0] = os.path.dirname(os.path.abspath(script))
@@ -110,7 +112,20 @@ def _run(options: argparse.Namespace) -> int:
         if isinstance(error, KeyboardInterrupt):
             return _INTERRUPTED
         return _DEADLOCK if isinstance(error, DeadlockError) else 1
+    finally:
+        if detector is not None and detector.races:
+            _sum_up(len(detector.races))
     return _RACES if detector is not None and detector.races else 0
+
+
+def _sum_up(number: int) -> None:
+    """What all reports have in common, once: last, where it will be seen."""
+    found = "1 data race was" if number == 1 else f"{number} data races were"
+    sys.stderr.write(
+        f"gochan: {found} found. A data race is two uses of one variable, at\n"
+        "least one a write, with nothing that makes one wait for the other, such as a\n"
+        "channel or a lock. What comes of it is luck.\n"
+    )
 
 
 def _plainly(script: str) -> object:
@@ -136,7 +151,10 @@ def _show(error: BaseException, script: str) -> None:
     traceback: TracebackType | None = error.__traceback__
     while traceback and traceback.tb_frame.f_code.co_filename != script:
         traceback = traceback.tb_next
-    shown = error.with_traceback(traceback or error.__traceback__)
+    if not (isinstance(error, SyntaxError) and error.filename == script):
+        # one in the script itself tells where, and no call has led there
+        traceback = traceback or error.__traceback__
+    shown = error.with_traceback(traceback)
     sys.excepthook(type(error), shown, shown.__traceback__)
 
 

@@ -7,7 +7,7 @@
 Each tries the ladder of ``_core``, and parks with the backend of its caller if that
 would block. ``send`` and ``recv`` have the ladder inline, under the channel's key in
 place of its lock: to call it, and a tuple for its answer, would cost as much as the
-operation. While they have the key nothing may raise.
+operation.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ._core import BLOCKED
 from ._ends import Receiver, RecvChan, SendChan, Sender
 from ._errors import ChanClosed, SendOnClosed
 from ._parked import parks
-from ._waiter import bar, unbar
+from ._waiter import STOPPED, bar, stranded, unbar
 from ._watched import DONE, NOT_USUAL, Watched
 
 if TYPE_CHECKING:
@@ -91,55 +91,69 @@ class Chan(Watched[T], SendChan[T], RecvChan[T]):
             else:
                 queue = self._receivers
                 peer: Any = queue.head
-                if not key[0]:
-                    key.append(None)
-                # a waiting receiver: hand the value over
-                elif peer is not None:
-                    if peer.waiter is None:
-                        # queue.pop(), in place
-                        queue.head = after = peer.next
-                        if after is None:
-                            queue.tail = None
-                        else:
-                            after.prev = peer.next = None
-                        peer.queue = None
+                try:
+                    if not key[0]:
                         key.append(None)
-                        peer.value = value
-                        peer.ok = True
-                        box = peer.box
-                        if box is None:
-                            if peer.wake():
-                                return
-                        else:
-                            # peer.wake(), in place
-                            box.ready.append(peer)
-                            if box.draining or box.ask():
-                                return
-                    else:
-                        node = queue.pop()
-                        key.append(None)
-                        if node is not None:
-                            # a select's
-                            peer = node.waiter or node
+                    # a waiting receiver: hand the value over
+                    elif peer is not None:
+                        if peer.waiter is None:
+                            # queue.pop(), in place
+                            queue.head = after = peer.next
+                            if after is None:
+                                queue.tail = None
+                            else:
+                                after.prev = peer.next = None
+                            peer.queue = None
+                            key.append(None)
                             peer.value = value
                             peer.ok = True
-                            peer.case = node.case
-                            if peer.settle():
+                            box = peer.box
+                            try:
+                                if box is None:
+                                    if peer.wake():
+                                        return
+                                else:
+                                    # peer.wake(), in place
+                                    box.ready.append(peer)
+                                    if box.draining or box.ask():
+                                        return
+                            except RecursionError:
+                                if (
+                                    box is None
+                                    or not box.ready
+                                    or box.ready[-1] is not peer
+                                ):
+                                    stranded[:0] = (peer,)
                                 return
-                # room in the buffer
-                elif len(self._buf) < self._room:
-                    self._buf.append(value)
-                    key.append(None)
-                    return
-                # would block: park
-                elif self._room >= 0 and self._lossy is None:
-                    waiter = await _backends.async_park(self._senders, value)
-                    waiter.value = None
-                    if not waiter.ok:
-                        raise SendOnClosed(self)
-                    return
-                else:
-                    key.append(None)
+                        else:
+                            node = queue.pop()
+                            key.append(None)
+                            if node is not None:
+                                # a select's
+                                peer = node.waiter or node
+                                peer.value = value
+                                peer.ok = True
+                                peer.case = node.case
+                                if peer.settle():
+                                    return
+                    # room in the buffer
+                    elif len(self._buf) < self._room:
+                        self._buf.append(value)
+                        key.append(None)
+                        return
+                    # would block: park
+                    elif self._room >= 0 and self._lossy is None:
+                        waiter = await _backends.async_park(self._senders, value)
+                        waiter.value = None
+                        if not waiter.ok:
+                            raise SendOnClosed(self)
+                        return
+                    else:
+                        key.append(None)
+                except STOPPED:
+                    if not key[1:]:
+                        key[1:] = (None,)
+                    raise
         elif left < 0 and (seen := _instrument.quick) is not None:
             budget.left = left + 1
             done = self._send_watched(value, seen)
@@ -215,63 +229,76 @@ class Chan(Watched[T], SendChan[T], RecvChan[T]):
                 buf = self._buf
                 queue = self._senders
                 peer: Any = queue.head
-                if not key[0]:
-                    key.append(None)
-                # a waiting sender: take the head of the buffer, if there is one, and
-                # let the sender's value have the place at its tail
-                elif peer is not None:
-                    if peer.waiter is None:
-                        # queue.pop(), in place
-                        queue.head = after = peer.next
-                        if after is None:
-                            queue.tail = None
-                        else:
-                            after.prev = peer.next = None
-                        peer.queue = None
-                        value: T = peer.value
-                        if buf:
-                            buf.append(value)
-                            value = buf.popleft()
+                try:
+                    if not key[0]:
                         key.append(None)
-                        peer.ok = True
-                        box = peer.box
-                        if box is None:
-                            peer.wake()
-                        else:
-                            # peer.wake(), in place
-                            box.ready.append(peer)
-                            if not box.draining:
-                                box.ask()
-                        return value
-                    node = queue.pop()
-                    if node is not None:
-                        # a select's
-                        value = node.value
-                        if buf:
-                            buf.append(value)
-                            value = buf.popleft()
+                    # a waiting sender: take the head of the buffer, if there is one,
+                    # and let the sender's value have the place at its tail
+                    elif peer is not None:
+                        if peer.waiter is None:
+                            value: T = peer.value
+                            if buf:
+                                buf.append(value)
+                                value = buf.popleft()
+                            # queue.pop(), in place
+                            queue.head = after = peer.next
+                            if after is None:
+                                queue.tail = None
+                            else:
+                                after.prev = peer.next = None
+                            peer.queue = None
+                            key.append(None)
+                            peer.ok = True
+                            box = peer.box
+                            try:
+                                if box is None:
+                                    peer.wake()
+                                else:
+                                    # peer.wake(), in place
+                                    box.ready.append(peer)
+                                    if not box.draining:
+                                        box.ask()
+                            except RecursionError:
+                                if (
+                                    box is None
+                                    or not box.ready
+                                    or box.ready[-1] is not peer
+                                ):
+                                    stranded[:0] = (peer,)
+                            return value
+                        node = queue.pop()
+                        if node is not None:
+                            # a select's
+                            value = node.value
+                            if buf:
+                                buf.append(value)
+                                value = buf.popleft()
+                            key.append(None)
+                            peer = node.waiter or node
+                            peer.ok = True
+                            peer.case = node.case
+                            peer.settle()
+                            return value
                         key.append(None)
-                        peer = node.waiter or node
-                        peer.ok = True
-                        peer.case = node.case
-                        peer.settle()
+                    # a value in the buffer
+                    elif buf:
+                        value = buf.popleft()
+                        key.append(None)
                         return value
-                    key.append(None)
-                # a value in the buffer
-                elif buf:
-                    value = buf.popleft()
-                    key.append(None)
-                    return value
-                # would block: park
-                elif not self._closed:
-                    waiter = await _backends.async_park(self._receivers)
-                    if not waiter.ok:
-                        raise ChanClosed(self)
-                    value = waiter.value
-                    waiter.value = None
-                    return value
-                else:
-                    key.append(None)
+                    # would block: park
+                    elif not self._closed:
+                        waiter = await _backends.async_park(self._receivers)
+                        if not waiter.ok:
+                            raise ChanClosed(self)
+                        value = waiter.value
+                        waiter.value = None
+                        return value
+                    else:
+                        key.append(None)
+                except STOPPED:
+                    if not key[1:]:
+                        key[1:] = (None,)
+                    raise
         elif left < 0 and (seen := _instrument.quick) is not None:
             budget.left = left + 1
             done, value = self._recv_watched(seen)
@@ -312,7 +339,11 @@ class Chan(Watched[T], SendChan[T], RecvChan[T]):
             else:
                 # the usual case: a value in the buffer
                 if key[0] and self._buf and self._senders.head is None:
-                    got = self._buf.popleft()
+                    try:
+                        got = self._buf.popleft()
+                    except STOPPED:
+                        key[1:] = (None,)
+                        raise
                     key.append(None)
                     return got, True
                 key.append(None)

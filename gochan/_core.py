@@ -143,7 +143,8 @@ class Core(Generic[T]):
         if buffer is not None:
             self._use(buffer)
         if made:
-            for told in made:
+            # another thread may end a bubble meanwhile
+            for told in tuple(made):
                 told(self)
 
     def _use(self, buffer: Buffer[T]) -> None:
@@ -196,10 +197,12 @@ class Core(Generic[T]):
         if isinstance(self._lossy, Sliding):
             if seen is not None:
                 _edges.skipped(self)
-            self._buf.popleft()
+            # not to be deleted before the lock has been released
+            dropped = Returned(self._buf.popleft())
             if seen is not None:
                 _edges.put(seen, self, party)
             self._buf.append(value)
+            return dropped
         return None
 
     def _try_recv(self) -> tuple[Any, bool, Waiter | None]:

@@ -326,8 +326,9 @@ async def watched(
     goroutine: Goroutine[Any], coroutine: Coroutine[Any, Any, Any]
 ) -> Any:
     """Run a goroutine of which instruments know: the outermost of its frames."""
-    current_task = backend().current_task
-    _instrument.running.set((goroutine, current_task(), current_task))
+    runtime = backend()
+    ask = runtime.current_task
+    _instrument.running.set((goroutine, ask(), ask, runtime.asker()))
     if (seen := _instrument.active) is not None:
         seen.goroutine_started(goroutine)
     return await coroutine

@@ -17,7 +17,7 @@ from __future__ import annotations
 from _thread import get_ident
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from . import _budget
 
@@ -174,17 +174,19 @@ quick: Quick | None = None
 made: list[Callable[[object], object]] = []
 
 
-# Who runs the code of this context: the party, its task, and how to ask which task
-# runs. Tasks and threads that the party starts inherit it, so it holds only where that
-# task runs; with None in place of how to ask, everywhere.
-running: ContextVar[tuple[Hashable, object, Callable[[], object] | None] | None]
+# Who runs the code of this context: the party, its task, how to ask which task runs,
+# and how to ask that quickly on the thread of its loop. Tasks and threads that the
+# party starts inherit it, so it holds only where that task runs; with None in place of
+# how to ask, everywhere.
+_Ask: TypeAlias = "Callable[[], object] | None"
+running: ContextVar[tuple[Hashable, object, _Ask, _Ask] | None]
 running = ContextVar("gochan running", default=None)
 
 
 @contextmanager
 def acting(party: Hashable) -> Generator[None]:
     """What is done inside is done by ``party``."""
-    token = running.set((party, None, None))
+    token = running.set((party, None, None, None))
     try:
         yield
     finally:
@@ -212,7 +214,7 @@ def current_party() -> Hashable:
     """Who runs the calling code: a goroutine, else a foreign task or thread."""
     known = running.get()
     if known is not None:
-        party, task, current_task = known
+        party, task, current_task, _ = known
         if current_task is None:
             return party
         try:

@@ -77,7 +77,13 @@ def dump_on_signal(signum: int | None = None) -> None:
                 "gochan.dump_on_signal(signal.SIGBREAK), or another one that it has"
             )
         signum = signal.SIGQUIT
-    signal.signal(signum, on_signal)
+    try:
+        signal.signal(signum, on_signal)
+    except OSError:
+        raise ValueError(
+            f"nobody can handle signal {signum}: write "
+            "gochan.dump_on_signal(signal.SIGUSR1), or another one"
+        ) from None
 
 
 def on_signal(_signum: int, _frame: FrameType | None) -> None:

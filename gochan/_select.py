@@ -31,7 +31,7 @@ from ._budget import budget
 from ._cases import KINDS, Case, RecvCase, as_case, close_coroutine, elsewhere
 from ._core import BLOCKED
 from ._parked import parks
-from ._waiter import Node, Waiter, bar, unbar
+from ._waiter import STOPPED, Node, Waiter, bar, unbar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -122,8 +122,14 @@ def _at_once(cases: tuple[Any, ...], biased: bool, drawn: int) -> Any:
         index = drawn if drawn in ready else _pick(ready, biased)
         value, ok, peer = _try(cases[index])
     finally:
-        for key in held:
-            key.append(None)
+        try:
+            for key in held:
+                key.append(None)
+        except STOPPED:
+            for key in held:
+                if not key[1:]:
+                    key[1:] = (None,)
+            raise
     # BLOCKED: only peers waited there that have been claimed elsewhere
     if peer is BLOCKED or (
         peer is not None and not peer.settle() and cases[index]._sends
@@ -385,26 +391,34 @@ async def select(*cases: Selectable[Case] | None, biased: bool = False) -> Case:
                         # another thread is at it
                         pass
                     else:
-                        if not key[0]:
-                            pass
-                        elif case._sends:
-                            if channel._receivers.head is None and (
-                                len(channel._buf) < channel._room
-                            ):
-                                channel._buf.append(case._value)
+                        try:
+                            if not key[0]:
+                                pass
+                            elif case._sends:
+                                if channel._receivers.head is None and (
+                                    len(channel._buf) < channel._room
+                                ):
+                                    channel._buf.append(case._value)
+                                    key.append(None)
+                                    # it may stand in the call twice
+                                    case.index = drawn
+                                    sent: Case = case
+                                    return sent
+                            elif channel._buf and channel._senders.head is None:
+                                value = channel._buf.popleft()
                                 key.append(None)
-                                # it may stand in the call twice
+                                # what it has received before may use the channel
+                                # when it is deleted
+                                case._value = value
+                                case._ok = True
                                 case.index = drawn
-                                sent: Case = case
-                                return sent
-                        elif channel._buf and channel._senders.head is None:
-                            case._value = channel._buf.popleft()
+                                received: Case = case
+                                return received
                             key.append(None)
-                            case._ok = True
-                            case.index = drawn
-                            received: Case = case
-                            return received
-                        key.append(None)
+                        except STOPPED:
+                            if not key[1:]:
+                                key[1:] = (None,)
+                            raise
             done: Any = _at_once(cases, biased, drawn)
             if done is not None:
                 if type(done) in KINDS:

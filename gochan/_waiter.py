@@ -23,7 +23,7 @@ to run its goroutine leaves no stale node behind.
 from __future__ import annotations
 
 from time import sleep
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from . import _instrument
 
@@ -31,7 +31,18 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
     from threading import Lock
 
-__all__ = ("Key", "Node", "Returned", "WaitQueue", "Waiter", "bar", "unbar")
+__all__ = (
+    "STOPPED",
+    "Key",
+    "Node",
+    "Returned",
+    "WaitQueue",
+    "Waiter",
+    "bar",
+    "rescue",
+    "stranded",
+    "unbar",
+)
 
 
 # A channel has a lock, and for its quick paths a *key* in place of it, since taking a
@@ -67,6 +78,35 @@ def bar(key: Key | None) -> None:
 def unbar(key: Key) -> None:
     """Let the quick paths in again; the lock is about to be released."""
     key[0] = True
+
+
+# What may be raised while a quick path has the key: where the stack is full nothing
+# can be called, on 3.11 not even C, hence ``key[1:] = (None,)`` to give it back; and
+# asyncio's second Ctrl-C comes after any call.
+STOPPED: Final = (RecursionError, KeyboardInterrupt)
+
+# Those that were claimed where the stack was too full to wake them.
+stranded: Final[list[Waiter]] = []
+
+
+def rescue() -> None:
+    """Wake the stranded.
+
+    Raises:
+        RecursionError: there is no room for it here either.
+    """
+    while True:
+        try:
+            waiter = stranded.pop()
+        except IndexError:
+            # another thread may be at it as well
+            return
+        try:
+            waiter.unlink()
+            waiter.wake()
+        except RecursionError:
+            stranded[:0] = (waiter,)
+            raise
 
 
 class Node:
@@ -167,23 +207,31 @@ class Waiter(Node):
 
         Call it without holding any lock. False as :meth:`wake`.
         """
-        if self.nodes:
-            self.unlink()
-        return self.wake()
+        try:
+            if self.nodes:
+                self.unlink()
+            return self.wake()
+        except RecursionError:
+            stranded[:0] = (self,)
+            return True
 
     def wake(self) -> bool:
         """Make the party runnable, from any thread.
 
         False if it can never run again, since its loop has been closed: then it
         has received nothing, and who sends to it has to find another receiver.
+
+        Raises:
+            RecursionError: the stack is too full for that; nothing has happened.
         """
         raise NotImplementedError
 
 
 class Returned(Waiter):
-    """A value that came back from a receiver, where a sender's would wait.
+    """A value that nobody waits with: there is nobody to wake.
 
-    Its send has completed long ago: there is nobody to wake.
+    One that came back from a receiver, in the place of a sender's: its send has
+    completed long ago. Or one that is dropped.
     """
 
     __slots__ = ()
@@ -232,6 +280,14 @@ class WaitQueue:
     def pop(self) -> Node | None:
         """Claim the one that waits longest; None if nobody can be claimed."""
         while (node := self.head) is not None:
+            token = node.token
+            claimed = True
+            if token is not None:
+                try:
+                    token.pop()
+                except IndexError:
+                    # it has been decided, and is about to be dropped
+                    claimed = False
             head = self.head = node.next
             if head is None:
                 self.tail = None
@@ -239,15 +295,8 @@ class WaitQueue:
                 head.prev = None
                 node.next = None
             node.queue = None
-            token = node.token
-            if token is None:
+            if claimed:
                 return node
-            try:
-                token.pop()
-            except IndexError:
-                # it has been decided, and is about to be dropped
-                continue
-            return node
         return None
 
     def remove(self, node: Node) -> None:
@@ -282,7 +331,7 @@ class WaitQueue:
                         self.remove(node)
                         return True
                 finally:
-                    key.append(None)
+                    key[1:] = (None,)
         with self.lock:
             bar(key)
             # it may have been claimed while we waited for the lock

@@ -18,11 +18,7 @@ from ._backends import uninterrupted
 from ._blocking import Blocking
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
-    from ._backends import AsyncWaiter
     from ._instrument import Quick
-    from ._waiter import WaitQueue
 
 __all__ = ("DONE", "NOT_USUAL", "Watched")
 
@@ -75,21 +71,25 @@ class Watched(Blocking[T]):
                 # would block: park
                 else:
                     party = seen.waits_to_send(self)
-                    return self._queue(self._senders, value, party)
+                    queue = self._senders
+                    waiter: Any = _backends.async_waiter(value)
+                    waiter.party = party
+                    # queue.push(), in place
+                    waiter.queue = queue
+                    waiter.prev = tail = queue.tail
+                    if tail is None:
+                        queue.head = waiter
+                    else:
+                        tail.next = waiter
+                    queue.tail = waiter
+                    key.append(None)
+                    return waiter
         except BaseException:
             if len(key) == 1:
                 key.append(None)
             raise
         key.append(None)
         return NOT_USUAL
-
-    def _queue(self, queue: WaitQueue, value: Any, party: Hashable) -> AsyncWaiter:
-        """What ``async_park`` does before it parks, for somebody who is known."""
-        waiter = _backends.async_waiter(value)
-        waiter.party = party
-        queue.push(waiter)
-        self._key.append(None)
-        return waiter
 
     @uninterrupted
     def _recv_watched(self, seen: Quick) -> tuple[Any, Any]:
@@ -135,7 +135,19 @@ class Watched(Blocking[T]):
                 # would block: park
                 elif not self._closed:
                     party = seen.waits()
-                    return self._queue(self._receivers, None, party), None
+                    queue = self._receivers
+                    waiter: Any = _backends.async_waiter()
+                    waiter.party = party
+                    # queue.push(), in place
+                    waiter.queue = queue
+                    waiter.prev = tail = queue.tail
+                    if tail is None:
+                        queue.head = waiter
+                    else:
+                        tail.next = waiter
+                    queue.tail = waiter
+                    key.append(None)
+                    return waiter, None
         except BaseException:
             if len(key) == 1:
                 key.append(None)

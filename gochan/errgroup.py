@@ -24,6 +24,7 @@ from . import context as _context
 from ._chan import Chan
 from ._errors import Panic, WouldBlock
 from ._scope import Scope, require_scope, scope
+from .context import Context
 from .sync import WaitGroup
 
 if TYPE_CHECKING:
@@ -33,10 +34,9 @@ if TYPE_CHECKING:
 
     from ._executor import AnyExecutor
     from ._goroutine import Goroutine
-    from .context import Context
     from .context._derive import CancelCauseFunc
 
-__all__ = ("Group", "with_context")
+__all__ = ("Group", "WithContext", "with_context")
 
 R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
@@ -293,10 +293,38 @@ class Group:
             del error, later
 
 
-def with_context(parent: Context) -> tuple[Group, Context]:
+@final
+class WithContext(tuple[Group, Context]):
+    """What :func:`with_context` returns: a group, and a context.
+
+    Unpack it; or write ``async with with_context(parent) as (group, ctx):``, which is
+    that of the group.
+    """
+
+    __slots__ = ()
+
+    async def __aenter__(self) -> Self:
+        await self[0].__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self[0].__aexit__(kind, error, traceback)
+
+
+def with_context(parent: Context) -> WithContext:
     """A group, and a context that is done at its first error or when it has ended.
 
     The context's cause is that error. The goroutines see it if they are given it.
+
+        group, ctx = errgroup.with_context(parent)
+
+        async with errgroup.with_context(parent) as (group, ctx):
+            await group.go(fetch, ctx, url)
 
     Args:
         parent: the context that it derives from.
@@ -304,7 +332,7 @@ def with_context(parent: Context) -> tuple[Group, Context]:
     context, cancel = _context.with_cancel_cause(parent)
     group = Group()
     group._cancel = cancel
-    return group, context
+    return WithContext((group, context))
 
 
 def _note(error: BaseException, what: str, other: Exception) -> None:

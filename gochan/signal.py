@@ -87,7 +87,9 @@ class _Receiver:
 
     def stuck(self) -> bool:
         """Whether the loop has had time to deliver what was posted, and has not."""
-        return bool(self.posted) and monotonic() - self.posted[0] > _PATIENCE
+        # one at most; and a loop on another thread may deliver it just now
+        first = self.posted[:1]
+        return any(monotonic() - posted > _PATIENCE for posted in first)
 
     def _deliver(self, signum: Signals) -> None:
         self.posted.pop(0)

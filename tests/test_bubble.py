@@ -633,18 +633,46 @@ def test_one_look_at_threads_is_not_enough() -> None:
         def asleep(self) -> Any:
             return self.looks.pop(0)
 
+    class Nobody:
+        """A loop without threads that are idle."""
+
+        def idle(self, *_: object) -> bool:
+            return False
+
     def look(*threads: Thread) -> bool:
         coroutines = [thread.supervise() for thread in threads]
+        nobody: Any = Nobody()
         try:
-            return awaits_outside(lambda: coroutines)
+            return awaits_outside(lambda: coroutines, nobody)
         finally:
             for coroutine in coroutines:
                 coroutine.close()
 
-    assert not look()
-    assert not look(Thread(1, 1), Thread(2, 2))
-    # it runs
-    assert look(Thread(None))
-    # it slept, was woken, and sleeps again
-    assert look(Thread(1, 3), Thread(2, 2))
-    assert look(Thread(1, None), Thread(2, 2))
+    over = threading.Event()
+    at_work = threading.Thread(target=over.wait)
+    at_work.start()
+    try:
+        assert not look()
+        assert not look(Thread(1, 1), Thread(2, 2))
+        # it runs
+        assert look(Thread(None))
+        # it slept, was woken, and sleeps again
+        assert look(Thread(1, 3), Thread(2, 2))
+        assert look(Thread(1, None), Thread(2, 2))
+    finally:
+        over.set()
+        at_work.join()
+
+
+def test_tasks_are_not_looked_at_where_there_are_no_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At each step of time, that would take as long as they are many."""
+    frames = {threading.get_ident(): sys._getframe()}
+    monkeypatch.setattr(sys, "_current_frames", lambda: frames)
+
+    def coroutines() -> list[object]:
+        raise AssertionError("somebody looks")
+
+    nobody: Any = None
+    assert not awaits_outside(coroutines, nobody)

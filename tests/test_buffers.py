@@ -186,3 +186,39 @@ def test_the_model_agrees(kind: str) -> None:
             ch._check()
             assert list(ch._buf) == list(model.buf)
             assert ch.stats().dropped == model.dropped
+
+
+class Last:
+    """Looks at the channel when it is deleted, which takes the channel's lock."""
+
+    def __init__(self, ch: Chan[Last], seen: list[int]) -> None:
+        self.ch = ch
+        self.seen = seen
+
+    def __del__(self) -> None:
+        self.seen.append(self.ch.stats().length)
+
+
+async def test_a_dropped_value_may_use_the_channel() -> None:
+    seen: list[int] = []
+    ch = Chan[Last](buffer=Sliding(1))
+    await ch.send(Last(ch, seen))
+    await ch.send(Last(ch, seen))
+    assert seen == [1]
+    ch.send_nowait(Last(ch, seen))
+    assert seen == [1, 1]
+    case = send(ch, Last(ch, seen))
+    assert await select(case) is case
+    assert seen == [1, 1, 1]
+
+
+async def test_a_value_that_is_replaced_in_its_case_may_use_the_channel() -> None:
+    seen: list[int] = []
+    ch = Chan[Last](2)
+    ch.send_nowait(Last(ch, seen))
+    ch.send_nowait(Last(ch, seen))
+    case = recv(ch)
+    await select(case)
+    assert seen == []
+    await select(case)
+    assert seen == [0]

@@ -281,7 +281,26 @@ def test_races(backend: dict[str, Any], tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (66, "total 2\n")
     assert done.stderr.startswith("data race on __main__.total\n")
     assert f'File "{path}", line 9, in add' in done.stderr
+    assert "\n\ngochan: 1 data race was found. " in done.stderr
+    assert done.stderr.endswith("luck.\n")
     assert command("run", path).returncode == 0
+
+
+def test_races_and_an_error(tmp_path: Path) -> None:
+    path = script(tmp_path, RACES + "\n    raise ValueError(total)\n")
+    done = command("run", "--race", path)
+    assert (done.returncode, done.stdout) == (1, "total 2\n")
+    assert done.stderr.startswith("data race on __main__.total\n")
+    assert "\nValueError: 2\ngochan: 1 data race was found. " in done.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--race",)])
+def test_a_script_that_is_no_python(options: tuple[str, ...], tmp_path: Path) -> None:
+    path = script(tmp_path, "def f(:")
+    done = command("run", *options, path)
+    assert done.returncode == 1
+    # nothing of how it was run
+    assert done.stderr.startswith(f'  File "{path}", line 1\n')
 
 
 def test_no_races(tmp_path: Path) -> None:
@@ -297,6 +316,7 @@ def test_no_races(tmp_path: Path) -> None:
         (["run"], "the following arguments are required: script"),
         (["run", "--backend", "curio", "x.py"], "invalid choice: 'curio'"),
         (["run", "nowhere.py"], "there is no file 'nowhere.py'"),
+        (["run", "."], "'.' is a folder: give the script in it"),
         (["run", "--trace", "out.json", "x.py"], "this version cannot record traces"),
         (["trace", "view", "out.json"], "trace: this version has no traces"),
     ],

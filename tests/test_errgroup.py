@@ -76,6 +76,29 @@ async def test_with_context_tells_the_others() -> None:
     assert isinstance(seen[0], ValueError)
 
 
+async def test_with_context_as_a_block() -> None:
+    ended: list[BaseException | None] = []
+
+    async def until_told(ctx: context.Context) -> None:
+        await ctx.done().recv_ok()
+        ended.append(context.cause(ctx))
+
+    with pytest.raises(ValueError, match="first") as caught:
+        async with errgroup.with_context(context.background()) as (group, ctx):
+            await group.go(until_told, ctx)
+            await group.go(fail, "first")
+    assert ended == [caught.value]
+    # without an error it is done at the end, too
+    async with errgroup.with_context(context.background()) as (group, ctx):
+        await group.go(settle)
+    assert context.cause(ctx) == context.Canceled()
+    with pytest.raises(KeyError):
+        async with errgroup.with_context(context.background()) as (group, ctx):
+            await group.go(forever)
+            raise KeyError
+    assert ctx.err() == context.Canceled()
+
+
 async def test_an_error_of_the_body_cancels_the_group_and_leaves_bare() -> None:
     group, ctx = errgroup.with_context(context.background())
     ended: list[str] = []

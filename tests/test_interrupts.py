@@ -1,4 +1,7 @@
-"""Ctrl-C in blocking calls on the main thread, wherever it may come.
+"""Ctrl-C on the main thread, wherever it may come.
+
+In blocking calls, and in those that are awaited: the first Ctrl-C that an asyncio loop
+gets cancels its main task, but the second is raised wherever the program is.
 
 A signal handler raises after any call. By then the operation may have happened, which
 cannot be undone. But no lock may be left taken, nor anybody queued who is not there.
@@ -6,15 +9,35 @@ cannot be undone. But no lock may be left taken, nor anybody queued who is not t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gochan import Chan, blocking_select, recv, select_nowait, send
+from gochan import (
+    Chan,
+    _budget,
+    blocking_select,
+    recv,
+    select,
+    select_nowait,
+    send,
+)
 from support.interrupts import interrupt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
+
+
+def step(coroutine: Coroutine[Any, Any, object]) -> None:
+    """Run it to where it would wait: there is no loop in which it could."""
+    _budget.budget.left = _budget.OPERATIONS
+    try:
+        with contextlib.suppress(StopIteration, RuntimeError):
+            coroutine.send(None)
+    finally:
+        coroutine.close()
+
 
 # each gets an empty channel and a full one
 OPERATIONS: dict[str, Callable[[Chan[int], Chan[int]], object]] = {
@@ -34,6 +57,16 @@ OPERATIONS: dict[str, Callable[[Chan[int], Chan[int]], object]] = {
     "select that waits twice": lambda a, b: blocking_select(
         recv(a), recv(a), send(b, 3), timeout=0
     ),
+    "await send": lambda a, _: step(a.send(2)),
+    "await send that waits": lambda _, b: step(b.send(2)),
+    "await recv": lambda _, b: step(b.recv()),
+    "await recv that waits": lambda a, _: step(a.recv()),
+    "await recv_ok": lambda _, b: step(b.recv_ok()),
+    "await recv_ok that waits": lambda a, _: step(a.recv_ok()),
+    "await select": lambda _, b: step(select(recv(b), recv(b))),
+    "await select that sends": lambda a, _: step(select(send(a, 1), send(a, 2))),
+    "await select of two": lambda a, b: step(select(recv(a), recv(b))),
+    "await select that waits": lambda a, b: step(select(recv(a), send(b, 2))),
     "select_nowait": lambda a, b: select_nowait(recv(a), recv(b)),
     "select_nowait that fails": lambda a, b: select_nowait(recv(a), send(b, 3)),
 }

@@ -14,6 +14,7 @@ import anyio.lowlevel
 import pytest
 
 from gochan import Chan, Goroutine, go, pipeline, run, scope, select, yield_
+from support.closed import Ended
 from support.idle import settle
 
 if TYPE_CHECKING:
@@ -423,6 +424,65 @@ def test_it_ends_with_the_run(
     assert numbers.ended
     # the view outlives its loop
     kept.clear()
+
+
+class Rows:
+    """An async iterable whose iterator has something to close."""
+
+    def __init__(self) -> None:
+        self.ends: list[str] = []
+        # kept: it is not closed for being collected
+        self.iterators: list[AsyncIterator[int]] = []
+
+    def __aiter__(self) -> AsyncIterator[int]:
+        self.iterators.append(self.rows())
+        return self.iterators[-1]
+
+    async def rows(self) -> AsyncIterator[int]:
+        try:
+            for n in itertools.count():
+                yield n
+        finally:
+            # as one of a database has to
+            with anyio.CancelScope(shield=True):
+                await anyio.lowlevel.checkpoint()
+            self.ends.append("closed")
+
+
+@pytest.mark.parametrize("made", [False, True])
+async def test_an_async_generator_is_closed(
+    build: Callable[[RecvChan[int]], Any], made: bool
+) -> None:
+    rows = Rows()
+    async with scope():
+        output = build(pipeline.source(aiter(rows) if made else rows))
+        await output.recv()
+        assert rows.ends == []
+    del output
+    assert rows.ends == ["closed"]
+
+    failing = Rows()
+    with pytest.raises(ExceptionGroup):
+        async with scope():
+            output = pipeline.source(aiter(failing), progress=lambda n: 1 // (n - 1))
+            await output.recv()
+            await anyio.sleep_forever()
+    assert failing.ends == ["closed"]
+
+
+def test_an_async_generator_is_left_alone_when_the_loop_is_gone() -> None:
+    rows = Rows()
+
+    async def main() -> None:
+        async with scope():
+            output = pipeline.source(rows)
+            await output.recv()
+            await Chan[None]().recv()
+
+    Ended(main()).forget()
+    gc.collect()
+    assert rows.ends == []
+    rows.iterators.clear()
 
 
 @scoped

@@ -335,6 +335,20 @@ async def test_waiting_for_a_queue_of_threads_can_be_cancelled() -> None:
     assert full.empty()
 
 
+async def test_a_thread_with_a_value_that_nobody_wants() -> None:
+    q: queue.Queue[int] = queue.Queue()
+    for n in range(3):
+        q.put(n)
+    with anyio.fail_after(10):
+        async with scope():
+            output = pipeline.from_queue(q)
+            assert await output.recv() == 0
+            await settle()
+            del output
+    # the one that it had in its hand is lost
+    assert q.get_nowait() == 2
+
+
 async def test_other_queues_are_refused() -> None:
     simple: Any = queue.SimpleQueue[int]()
     async with scope():

@@ -240,11 +240,19 @@ def test_after_ctrl_c(
 
 
 @pytest.mark.parametrize("method", ["spawn", SLOWLY])
+@pytest.mark.parametrize(
+    ("number", "kill"),
+    # the end of a terminal is told to all of its processes
+    [
+        (signal.SIGKILL, os.kill),
+        pytest.param(signal.SIGHUP, os.killpg, marks=pytest.mark.slow),
+    ],
+)
 def test_when_the_parent_is_killed(
-    tmp_path: Path, backend: dict[str, Any], method: str
+    tmp_path: Path, backend: dict[str, Any], method: str, number: int, kill: Any
 ) -> None:
     program = Program(tmp_path, backend, method, "wait_on", "compute_on")
-    os.kill(program.process.pid, signal.SIGKILL)
+    kill(program.process.pid, number)
     begin = time.monotonic()
     program.process.wait()
     until(lambda: not program.alive())

@@ -7,9 +7,11 @@ import importlib.util
 import multiprocessing
 import os
 import signal
+import site
 import sys
 import warnings
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -49,7 +51,12 @@ def make(kind: str) -> Executor:
         case "interpreters":
             # new in 3.14
             futures: Any = concurrent.futures
-            interpreters: Executor = futures.InterpreterPoolExecutor(2)
+            interpreters: Executor = futures.InterpreterPoolExecutor(
+                2,
+                # they do not inherit what pytest has put into sys.path
+                initializer=site.addsitedir,
+                initargs=(str(Path(__file__).parent),),
+            )
             return interpreters
         case "unknown":
             return Wrapped(make("spawn"))
@@ -132,6 +139,16 @@ async def test_select_over_processes_and_goroutines_here(pool: Any) -> None:
             chosen = await select(recv(far), recv(near))
             seen.append(chosen.value)
         assert sorted(seen) == [1, 2, 3]
+
+
+async def test_more_than_fits_and_a_deadline(pool: Any) -> None:
+    """What threads are for, there."""
+    ch, started = Chan[bytes](), Chan[int]()
+    async with scope():
+        g = go(there.send_and_wait_for_a_deadline, started, ch, 2_000_000, on=pool)
+        await started.recv()
+        assert len(await ch.recv()) == 2_000_000
+        assert await g == "context deadline exceeded"
 
 
 async def test_cancelled_before_it_has_begun() -> None:

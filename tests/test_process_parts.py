@@ -42,7 +42,7 @@ from support.interrupts import interrupt
 from support.threads import start, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 go_: Any = go
 
@@ -306,10 +306,14 @@ def test_interrupted_while_it_waits(ends: Ends, method: str) -> None:
             raised.append(signal)
             raise KeyboardInterrupt
 
+    def again() -> bool:
+        # one that comes just before it falls asleep does not wake it
+        signal.pthread_kill(main, signal.SIGINT)
+        return bool(raised)
+
     def interrupt() -> None:
         until(lambda: ch.stats().waiting_receivers)
-        # one that comes just before it falls asleep does not wake it
-        until(lambda: raised or signal.pthread_kill(main, signal.SIGINT))
+        until(again)
 
     before = signal.signal(signal.SIGINT, once)
     interrupting = start(interrupt)
@@ -323,7 +327,7 @@ def test_interrupted_while_it_waits(ends: Ends, method: str) -> None:
     assert not ends.other.calls
 
 
-OPERATIONS: dict[str, Any] = {
+OPERATIONS: dict[str, Callable[[Link, int], object]] = {
     "call": lambda link, number: link.call(RECV + NOWAIT, number),
     "that waits": lambda link, number: link.blocking_asked(RECV, number, timeout=0),
     "that is done": lambda link, number: link.blocking_asked(

@@ -806,6 +806,11 @@ def test_only_the_main_thread_may_ask_for_it() -> None:
     assert errors
 
 
+def test_a_signal_that_nobody_can_handle() -> None:
+    with pytest.raises(ValueError, match=r"nobody can handle signal 9: write gochan"):
+        gochan.dump_on_signal(signal.SIGKILL)
+
+
 def test_a_system_without_sigquit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(signal, "SIGQUIT", raising=False)
     with pytest.raises(ValueError, match=r"write gochan.dump_on_signal\(signal\."):

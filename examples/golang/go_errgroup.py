@@ -121,7 +121,29 @@ async def do_once_for_all() -> None:
     print({value for value, _ in answers}, all(shared for _, shared in answers), calls)
 
 
-EXAMPLES = (just_errors, parallel, worker_pool, do_once_for_all)
+async def group_do_chan() -> None:
+    """The same on channels: the second function is never called."""
+    group = singleflight.Group()
+    block = Chan[None]()
+
+    async def func_1() -> str:
+        await block.recv_ok()
+        return "func 1"
+
+    async def func_2() -> str:
+        await block.recv_ok()
+        return "func 2"
+
+    first = group.do_chan("key", func_1)
+    second = group.do_chan("key", func_2)
+    block.close()
+    res1, res2 = await first.recv(), await second.recv()
+    print("Shared:", res2.shared)
+    print("Equal results:", res1.value == res2.value)
+    print("Result:", res1.value)
+
+
+EXAMPLES = (just_errors, parallel, worker_pool, do_once_for_all, group_do_chan)
 
 
 async def main() -> None:

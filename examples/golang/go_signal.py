@@ -25,6 +25,16 @@ async def notify() -> None:
     signal.stop(signals)
 
 
+async def notify_all_signals() -> None:
+    """Whichever comes."""
+    signals = Chan[Signals](1)
+    # without any named, all that can be caught
+    signal.notify(signals)
+    os.kill(os.getpid(), SIGTERM)
+    print("Got signal:", (await signals.recv()).name)
+    signal.stop(signals)
+
+
 async def notify_context() -> None:
     """A signal ends a context."""
     with signal.notify_context(context.background(), SIGINT) as (ctx, stop):
@@ -37,7 +47,7 @@ async def notify_context() -> None:
             stop()
 
 
-EXAMPLES = (notify, notify_context)
+EXAMPLES = (notify, notify_all_signals, notify_context)
 
 
 async def main() -> None:

@@ -135,6 +135,44 @@ async def pool() -> None:
     log(sys.stdout, "path", "/search?q=flowers")
 
 
+async def atomic_value_config() -> None:
+    """A configuration that is loaded anew while requests are handled with it."""
+    versions = iter(range(1, 10))
+
+    def load_config() -> dict[str, int]:
+        return {"version": next(versions)}
+
+    config = Value()
+    config.store(load_config())
+    requests, handled = Chan[str](), Chan[str]()
+    reload = Chan[None]()
+
+    async def load() -> None:
+        # in a server this would be: async for _ in time.tick(10)
+        async for _ in reload:
+            config.store(load_config())
+
+    async def work() -> None:
+        async for request in requests:
+            current: dict[str, int] = config.load()
+            await handled.send(f"{request} with version {current['version']}")
+
+    wg = sync.WaitGroup()
+    loader = go(load)
+    for _ in range(10):
+        wg.go(work)
+    for request in ("GET", "PUT"):
+        await requests.send(request)
+        print(await handled.recv())
+    await reload.send(None)
+    reload.close()
+    await loader
+    await requests.send("GET")
+    print(await handled.recv())
+    requests.close()
+    await wg.wait()
+
+
 async def atomic_value_read_mostly() -> None:
     """Copy on write: readers take no lock."""
     table = Value()
@@ -166,6 +204,7 @@ EXAMPLES = (
     once_value,
     once_values,
     pool,
+    atomic_value_config,
     atomic_value_read_mostly,
 )
 

@@ -310,6 +310,13 @@ class Backend(Protocol):
     def current_task(self) -> Hashable:
         """The running task, or None in a callback."""
 
+    def asker(self) -> Callable[[], Hashable]:
+        """What asks which task of the running loop runs, if any; quickly, never raises.
+
+        On the loop's own thread. From elsewhere it may be wrong.
+        """
+        ...
+
     def is_cancelled(self) -> bool:
         """Whether the running task would be cancelled at a checkpoint."""
         ...

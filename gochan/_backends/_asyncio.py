@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio import _get_running_loop as get_running_loop
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ._asyncio_anyio import ear_of, under_cancelled_scope
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = (
     "Sleep",
+    "asker",
     "blocked_on",
     "clock",
     "coroutine_of",
@@ -51,6 +53,14 @@ if sys.version_info < (3, 12):
 
     def current_task() -> asyncio.Task[Any] | None:
         return _current_tasks.get(get_running_loop())  # type: ignore[no-any-return]
+
+    def asker() -> Callable[[], asyncio.Task[Any] | None]:
+        return partial(_current_tasks.get, get_running_loop())
+
+else:
+
+    def asker() -> Callable[[], asyncio.Task[Any] | None]:
+        return partial(asyncio.current_task, get_running_loop())
 
 
 def is_cancelled() -> bool:

@@ -50,6 +50,8 @@ if sys.version_info >= (3, 12):  # pragma: no cover
             context=context,
             eager_start=True,
         )
+        # What that raised leads to this frame, and the task to that: no cycle.
+        del task
 
 else:
 

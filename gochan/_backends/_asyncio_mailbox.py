@@ -12,6 +12,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import _backends, _budget
+from .._waiter import rescue, stranded
 from . import any_park, any_waiter, any_yield
 
 if TYPE_CHECKING:
@@ -91,6 +92,9 @@ class Mailbox:
                 self.loop.call_soon(self.drain, context=self.context)
             else:
                 self.loop.call_soon_threadsafe(self.drain, context=self.context)
+        except RecursionError:
+            self.armed = False
+            raise
         except RuntimeError:
             # Closed a moment ago. Its goroutines can never run again; whoever
             # wakes one must not suffer for it.
@@ -111,6 +115,8 @@ class Mailbox:
         finally:
             # the traceback of what failed leads to this frame
             woken = None
+            if stranded:
+                rescue()
             # also when KeyboardInterrupt or SystemExit comes out of a task: the
             # rest must not be lost
             self.draining = 0

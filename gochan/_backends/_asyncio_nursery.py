@@ -86,7 +86,6 @@ class Nursery:
         if creator is not None:
             job.parent = creator.id
         if self.eager:
-            self.jobs[job] = job
             # it takes its turn among the woken goroutines
             job.handle = copy_context()
             job.context = self.context
@@ -94,8 +93,14 @@ class Nursery:
             job.argument = job
             # post(job), in place
             box.ready.append(job)
+            self.jobs[job] = job
             if not box.draining:
-                box.ask()
+                try:
+                    box.ask()
+                except RecursionError:
+                    box.ready.remove(job)
+                    del self.jobs[job]
+                    raise
         else:
             self._start(job)
 

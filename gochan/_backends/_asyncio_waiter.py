@@ -145,7 +145,13 @@ class Waiter(AsyncWaiter):
     def wake(self) -> bool:
         box = self.box
         box.ready.append(self)
-        return box.draining != 0 or box.ask()
+        if box.draining != 0:
+            return True
+        try:
+            return box.ask()
+        except RecursionError:
+            box.ready.remove(self)
+            raise
 
     # The protocol that asyncio.Task speaks
 

@@ -6,6 +6,7 @@ seconds; it is a daemon, so it does not hold up the end of the program.
 
 from __future__ import annotations
 
+import _thread
 import os
 import threading
 from math import inf
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
     from . import Clock
     from ._alarms import Entry
 
-__all__ = ("ThreadClock", "clock", "like", "post", "serve_posts")
+__all__ = ("DAEMONS", "ThreadClock", "clock", "like", "post", "serve_posts")
+
+# Whether threads may be daemons: not in the other interpreters of a process, which wait
+# at their end for all that they have started. Asked for since 3.12.
+DAEMONS: Final[bool] = getattr(_thread, "daemon_threads_allowed", lambda: True)()
 
 # seconds without anything to do, after which the thread ends
 _IDLE: Final = 1.0
@@ -58,7 +63,7 @@ class ThreadClock:
             entry = self.alarms.add(when, call)
             if self.thread is None:
                 self.thread = threading.Thread(
-                    target=self._serve, name="gochan clock", daemon=True
+                    target=self._serve, name="gochan clock", daemon=DAEMONS
                 )
                 self.thread.start()
             elif sooner:

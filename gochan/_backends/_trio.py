@@ -19,6 +19,7 @@ from trio.lowlevel import (
 )
 
 from .. import _backends, _budget
+from .._waiter import rescue, stranded
 from . import critical, discard, uninterrupted
 from ._trio_clock import clock, poster
 from ._trio_private import current, ear_of, graft, spawn
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = (
     "Nursery",
     "Sleep",
+    "asker",
     "blocked_on",
     "clock",
     "coroutine_of",
@@ -68,6 +70,14 @@ def same_again() -> tuple[str, dict[str, Any]]:
     clock = trio.lowlevel.current_clock()
     real = type(clock).__module__ == "trio._core._run"
     return "trio", {"clock": clock} if real else {}
+
+
+def asker() -> Callable[[], trio.lowlevel.Task | None]:
+    return _running_task
+
+
+def _running_task() -> trio.lowlevel.Task | None:
+    return current_task() if in_trio_task() else None
 
 
 def ear() -> Ear:
@@ -231,6 +241,8 @@ class Nursery:
 
     def _over(self, job: Job, task: trio.lowlevel.Task) -> None:
         job.handle = None
+        if stranded:
+            rescue()
         del self.jobs[task]
         if self.told or self.grafts:
             self._untell(job, task)

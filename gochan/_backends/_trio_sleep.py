@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from types import FrameType
 
-__all__ = ("Sleep",)
+__all__ = ("Sleep", "idle_worker")
 
 Task = trio.lowlevel.Task
 
@@ -98,15 +98,7 @@ class Sleep(trio.abc.Instrument):
         return None
 
     def idle(self, thread: int, last: FrameType) -> bool:
-        # private: trio keeps no public record of its worker threads
-        from trio._core import _thread_cache
-
-        private: Any = _thread_cache
-        idle: dict[Any, None] = private.THREAD_CACHE._idle_workers
-
-        return last.f_code is private.WorkerThread._work.__code__ and any(
-            worker._thread.ident == thread for worker in list(idle)
-        )
+        return idle_worker(thread, last)
 
     def other(self, last: FrameType) -> Sleep | None:
         caller = last.f_back
@@ -118,6 +110,19 @@ class Sleep(trio.abc.Instrument):
             return None
         runner = caller.f_locals.get("runner")
         return None if runner is None else Sleep(runner)
+
+
+def idle_worker(thread: int, last: FrameType) -> bool:
+    """Whether a thread of trio's pool, which all runs share, has nothing to do."""
+    # private: trio keeps no public record of its worker threads
+    from trio._core import _thread_cache
+
+    private: Any = _thread_cache
+    idle: dict[Any, None] = private.THREAD_CACHE._idle_workers
+
+    return last.f_code is private.WorkerThread._work.__code__ and any(
+        worker._thread.ident == thread for worker in list(idle)
+    )
 
 
 # where the tasks run that do what other threads and timers ask for

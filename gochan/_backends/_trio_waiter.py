@@ -28,7 +28,9 @@ from trio.lowlevel import (
 )
 
 from .. import _backends, _budget
+from .._waiter import rescue, stranded
 from . import AsyncWaiter, any_park, any_waiter, any_yield
+from ._trio_private import current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -146,7 +148,14 @@ class Waiter(AsyncWaiter):
     def wake(self) -> bool:
         inbox = self.inbox
         if in_trio_run() and current_trio_token() is inbox.token:
-            reschedule(self.task, _WOKEN)
+            try:
+                reschedule(self.task, _WOKEN)
+            except RecursionError:
+                # private: what has trio done? At last it tells its instruments
+                runq = current.runner.runq
+                if not runq or runq[-1] is not self.task:
+                    self.task._next_send_fn = None
+                    raise
             return True
         return inbox.post(self)
 
@@ -165,6 +174,8 @@ class FirmWaiter(Waiter):
 
 
 def waiter(value: Any = None, kind: type[Waiter] = Waiter) -> Waiter:
+    if stranded:
+        rescue()
     made = kind(_find_inbox())
     made.task = current_task()
     made.value = value
@@ -182,6 +193,8 @@ def _quick_waiter(value: Any = None) -> AsyncWaiter:
     if inbox is None or not in_trio_task() or current_trio_token() is not inbox.token:
         return any_waiter(value)
     _cell.left = _cell.full
+    if stranded:
+        rescue()
     pool = inbox.pool
     again = pool.pop() if pool else Waiter(inbox)
     again.task = current_task()
@@ -197,6 +210,8 @@ def _quick_park(queue: WaitQueue, value: Any = None) -> Generator[Any, Any, Any]
         return (yield from any_park(queue, value))  # pyright: ignore[reportGeneralTypeIssues,reportUnknownVariableType]
     _cell.left = _cell.full
     try:
+        if stranded:
+            rescue()
         pool = inbox.pool
         waiter = pool.pop() if pool else Waiter(inbox)
         waiter.task = current_task()
@@ -227,6 +242,8 @@ def _quick_park(queue: WaitQueue, value: Any = None) -> Generator[Any, Any, Any]
 
 
 async def yield_now() -> None:
+    if stranded:
+        rescue()
     _budget.refill()
     await trio.lowlevel.checkpoint()
 

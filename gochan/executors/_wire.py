@@ -25,6 +25,8 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final, TypeAlias
 from weakref import WeakSet
 
+from .._backends._thread_clock import DAEMONS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from socket import socket
@@ -166,7 +168,7 @@ class Stream:
                 sent = 0
         if self._outbox and self._flusher is None:
             flusher = threading.Thread(
-                target=self._flush, name="gochan full pipe", daemon=True
+                target=self._flush, name="gochan full pipe", daemon=DAEMONS
             )
             try:
                 flusher.start()

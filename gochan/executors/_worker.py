@@ -19,9 +19,10 @@ import sys
 import threading
 from _thread import allocate_lock
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._backends._thread import Seat
+from .._backends._thread_clock import DAEMONS
 from .._errors import Cancelled, GoroutineCancelled
 from .._run import run
 from .._scope import current_scope
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from ._listener import Ticket
     from ._pickling import Packed
 
-__all__ = ("Job", "pack_job", "prepare", "serve")
+__all__ = ("TERMINAL", "Job", "pack_job", "prepare", "serve")
 
 
 class Job(NamedTuple):
@@ -74,6 +75,10 @@ def pack_job(
         raise
 
 
+# what a terminal sends to all of its processes
+TERMINAL: Final = frozenset({signal.SIGINT, signal.SIGHUP})
+
+
 def prepare(address: str) -> None:
     """The first that a worker of our own does.
 
@@ -81,10 +86,12 @@ def prepare(address: str) -> None:
         address: what it is going to connect to.
     """
     _addresses.add(address)
-    # Ctrl-C is for the parent, which cancels. A handler, not SIG_IGN: that would be
-    # inherited by what the function starts. It was blocked when we were started.
-    signal.signal(signal.SIGINT, _nothing)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    # Ctrl-C is for the parent, which cancels, and so is the end of the terminal: we see
+    # that the parent ends. A handler, not SIG_IGN: that would be inherited by what the
+    # function starts. They were blocked when we were started.
+    for number in TERMINAL:
+        signal.signal(number, _nothing)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, TERMINAL)
     threading.Thread(target=_watch, name="gochan parent", daemon=True).start()
 
 
@@ -142,11 +149,15 @@ def serve(ticket: Ticket, own_process: bool) -> None:
         _addresses.discard(ticket.address)
         runner.inbox.put(None)
 
-    reader = threading.Thread(target=read, name="gochan link", daemon=True)
-    reader.start()
-    runner.work()
-    reader.join()
-    link.stream.dispose()
+    reader = threading.Thread(target=read, name="gochan link", daemon=DAEMONS)
+    try:
+        reader.start()
+        runner.work()
+        reader.join()
+    finally:
+        # at once, if that has failed: the other side must not wait
+        link.stream.close()
+        link.stream.dispose()
 
 
 class _WorkerSeat(Seat):

@@ -66,7 +66,7 @@ class Worker:
             # Ctrl-C must not hit the process before it is ready for that. The tracker
             # comes first, since its start unblocks the signal.
             resource_tracker.ensure_running()
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            signal.pthread_sigmask(signal.SIG_BLOCK, _worker.TERMINAL)
             self._executor = ProcessPoolExecutor(
                 1,
                 self._context(),

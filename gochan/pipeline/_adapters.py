@@ -2,7 +2,8 @@
 
 ``from_...`` makes a stage. ``to_...`` is to be awaited, or given to ``go()``: it ends
 when the channel is drained. Neither closes what it was given: who has opened that
-closes it. A value that a stage has in its hand when it is cancelled is lost.
+closes it, except for async generators, which nobody opens. A value that a stage has in
+its hand when it is cancelled is lost.
 """
 
 from __future__ import annotations

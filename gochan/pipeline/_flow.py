@@ -6,7 +6,7 @@ Each is a goroutine of the calling scope: see ``_stage`` for how long it runs.
 from __future__ import annotations
 
 from collections import deque
-from inspect import isawaitable
+from inspect import isasyncgen, isawaitable
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from .._cases import recv, send
@@ -15,7 +15,7 @@ from ..buffers import check_size
 from ._stage import check_channel, passed, stage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Iterable
+    from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
     from typing import Unpack
 
     from .._chan import Chan
@@ -37,7 +37,8 @@ def source(
     """The values of an iterable or an async iterable, as a channel.
 
     One is asked for when there is room for it: an endless iterable is fine. A plain
-    iterable runs on the loop, so it must not block.
+    iterable runs on the loop, so it must not block. An async generator is closed if the
+    stage ends before it.
 
     Args:
         items: what to iterate over.
@@ -51,9 +52,17 @@ def source(
 
     async def body(output: Chan[T]) -> None:
         if hasattr(items, "__aiter__"):
-            async for item in cast("AsyncIterable[T]", items):
-                await output.send(item)
-                done()
+            values = aiter(cast("AsyncIterable[T]", items))
+            try:
+                async for item in values:
+                    await output.send(item)
+                    done()
+            except GeneratorExit:
+                # the loop is gone, nothing can be awaited any more
+                raise
+            except BaseException:
+                await _close(values)
+                raise
         else:
             plain: Any = items
             for each in plain:
@@ -65,6 +74,12 @@ def source(
             f"source() wants an iterable or an async iterable, not {items!r}"
         )
     return stage("source", body, options)
+
+
+async def _close(values: AsyncIterator[object]) -> None:
+    """Do not leave an async generator to the garbage collector, as it would be."""
+    if isasyncgen(values):
+        await values.aclose()
 
 
 async def collect(channel: RecvChan[T], /) -> list[T]:

@@ -57,7 +57,8 @@ def from_queue(queue: AnyQueue[T], **options: Unpack[Options]) -> RecvChan[T]:
             done()
 
     async def from_threads(output: Chan[T]) -> None:
-        await _on_thread(_drain, q, output, done)
+        async with scope(name="from_queue"):
+            await _on_thread(_drain, q, output, done)
 
     return stage("from_queue", from_asyncio if of_asyncio else from_threads, options)
 

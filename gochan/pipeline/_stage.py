@@ -43,7 +43,8 @@ class Options(TypedDict, total=False):
         cap: how many values the stage's output buffers; 0 if not given.
         name: the stage's name in errors and reports; made up if not given.
         progress: called with 1 for each value that was passed on, such as the
-            ``update`` of a bar of tqdm. Runs on the loop, so it has to be quick.
+            ``update`` of a bar of tqdm. Runs on the loop, so it has to be quick; but
+            that of ``from_queue`` with a ``queue.Queue`` runs on its thread.
     """
 
     cap: int

@@ -89,7 +89,7 @@ class Channels:
 
     def sends_to(self, channel: Any, peer: Any, /) -> None:
         known = _running.get()
-        if known is not None and (ask := known[2]) is not None and ask() is known[1]:
+        if known is not None and (ask := known[3]) is not None and ask() is known[1]:
             party = known[0]
         else:
             party = _current_party()
@@ -115,7 +115,7 @@ class Channels:
 
     def takes_from(self, channel: Any, peer: Any, /) -> None:
         known = _running.get()
-        if known is not None and (ask := known[2]) is not None and ask() is known[1]:
+        if known is not None and (ask := known[3]) is not None and ask() is known[1]:
             party = known[0]
         else:
             party = _current_party()
@@ -151,7 +151,7 @@ class Channels:
 
     def waits_to_send(self, channel: Any, /) -> Hashable:
         known = _running.get()
-        if known is not None and (ask := known[2]) is not None and ask() is known[1]:
+        if known is not None and (ask := known[3]) is not None and ask() is known[1]:
             party = known[0]
         else:
             party = _current_party()
@@ -160,7 +160,7 @@ class Channels:
 
     def waits(self) -> Hashable:
         known = _running.get()
-        if known is not None and (ask := known[2]) is not None and ask() is known[1]:
+        if known is not None and (ask := known[3]) is not None and ask() is known[1]:
             party = known[0]
         else:
             party = _current_party()

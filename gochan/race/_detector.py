@@ -290,7 +290,8 @@ class Detector(Instrument):
         race = DataRace(what, access(*now), access(*before))
         self.races.append(race)
         if self._report == "log":
-            _log.warning("%s", race)
+            # a report has many lines: an empty one tells it from the next
+            _log.warning("%s\n", race)
 
 
 def detector(report: Report = "raise", *, mode: Mode = "strict") -> Detector:

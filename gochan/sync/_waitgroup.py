@@ -70,7 +70,7 @@ class WaitGroup:
         self._waiters = WaitQueue(guard)
         # closed when the count becomes zero; made when a select asks
         self._zero: Chan[None] | None = None
-        for told in _instrument.made:
+        for told in tuple(_instrument.made):
             told(self)
 
     @uninterrupted

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVarTuple, cast
 
 from .. import _select
 from .._backends._asyncio_anyio import scopes_of
+from .._backends._asyncio_sleep import Sleep
 from ._outside import NAP, awaits_outside
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.now = 0.0
         self.idle = idle
         self.others_may_come = others_may_come
+        self._sleep = Sleep(self)
         # calls that threads of the executor make for us
         self._executing = 0
         self._waits = _Waits(self)
@@ -127,9 +129,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        timer = _Timer(when, callback, args, self, context)
         # Any: the heap of timers, and whether one is in it, are the loop's own
         private: Any = self
+        private._check_closed()
+        timer = _Timer(when, callback, args, self, context)
         heappush(private._scheduled, timer)
         cast("Any", timer)._scheduled = True
         return timer
@@ -164,7 +167,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         # one is the loop's own, by which threads wake it
         if len(self._waits.get_map()) > 1 or self._executing:
             return True
-        return awaits_outside(self._coroutines)
+        return awaits_outside(self._coroutines, self._sleep)
 
     def _coroutines(self) -> Iterable[Any]:
         return [task.get_coro() for task in asyncio.all_tasks(self)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os.path
 import sys
+import threading
 from _thread import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,12 +44,17 @@ _OF_THREADS: Final = {
 _SUPERVISE: Final = Away.supervise.__code__
 
 
-def awaits_outside(coroutines: Callable[[], Iterable[Any]]) -> bool:
+def awaits_outside(coroutines: Callable[[], Iterable[Any]], sleep: Sleep) -> bool:
     """Whether one of the loop's tasks waits for something that is outside of it.
 
     Args:
         coroutines: gives those of all tasks.
+        sleep: of the running loop.
     """
+    frames = sys._current_frames()
+    if all(_has_nothing_to_do(thread, last, sleep) for thread, last in frames.items()):
+        # Nobody works for us. That is quicker to see than what many tasks wait for.
+        return False
     asleep = _all_asleep(coroutines())
     if not asleep:
         return asleep is None
@@ -91,7 +97,9 @@ def _outside(coroutine: Any) -> object:
 
 
 # What runs a test, and stops it, has nothing to send to it.
-_BYSTANDERS: Final = frozenset({"debugpy", "execnet", "pydevd", "pytest_timeout"})
+_BYSTANDERS: Final = frozenset(
+    {"_pydevd_bundle", "debugpy", "execnet", "pydevd", "pytest_timeout"}
+)
 
 
 def others_may_come(
@@ -131,26 +139,40 @@ def _sleeping_threads(sleep: Sleep) -> dict[int, object] | None:
         waiter = waiter_of_thread(last)
         if waiter is not None and for_ever(last):
             asleep[thread] = waiter
-        elif not (
-            thread == get_ident()
-            or is_idle(last)
-            or sleep.idle(thread, last)
-            or _thread_clock.clock.idles(thread, last)
-            or _stands_by(last)
-        ):
+        elif not _has_nothing_to_do(thread, last, sleep):
             return None
     return asleep
 
 
+def _has_nothing_to_do(thread: int, last: FrameType, sleep: Sleep) -> bool:
+    """Whether it is a thread of which the loop has nothing to expect, or our own."""
+    # trio's threads outlive its runs
+    of_trio: Any = sys.modules.get("gochan._backends._trio_sleep")
+    return (
+        thread == get_ident()
+        or is_idle(last)
+        or sleep.idle(thread, last)
+        or (of_trio is not None and of_trio.idle_worker(thread, last))
+        or _thread_clock.clock.idles(thread, last)
+        or _stands_by(last)
+    )
+
+
 def _stands_by(last: FrameType) -> bool:
-    for frame in thread_frames(last):
-        if package_of(frame) in _BYSTANDERS:
+    """Whether it is one of what runs a test, as far as its innermost frames tell."""
+    for frame in reversed(thread_frames(last)):
+        package = package_of(frame)
+        if package == "threading":
+            # a Timer that has not called yet
+            timer = frame.f_locals.get("self")
+            if isinstance(timer, threading.Timer):
+                package = str(getattr(timer.function, "__module__", "")).partition(".")[
+                    0
+                ]
+        if package in _BYSTANDERS:
             return True
-        # a threading.Timer that has not called yet
-        function = getattr(frame.f_locals.get("self"), "function", None)
-        called = str(getattr(function, "__module__", ""))
-        if called.partition(".")[0] in _BYSTANDERS:
-            return True
+        if package not in sys.stdlib_module_names:
+            return False
     return False
 
 

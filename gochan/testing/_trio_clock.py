@@ -14,6 +14,7 @@ from trio.abc import Clock
 
 from .. import _select
 from .._backends._trio_private import current, scopes_of
+from .._backends._trio_sleep import Sleep
 from ._outside import NAP, awaits_outside
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class VirtualClock(Clock):
         if deadline <= self.now:
             return 0
         # trio.testing.wait_all_tasks_blocked: those are woken if trio is about to sleep
-        if current.runner.waiting_for_idle or awaits_outside(_coroutines):
+        if current.runner.waiting_for_idle or awaits_outside(_coroutines, Sleep()):
             return inf
         if self.others_may_come():
             return NAP

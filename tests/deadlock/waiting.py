@@ -23,9 +23,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.from_thread
+import anyio.to_thread
 
 import gochan
-from gochan import Chan, go, recv, run, scope, select, time
+from gochan import Chan, go, recv, run, scope, select, sync, time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
@@ -214,6 +216,41 @@ async def a_loop_in_a_thread_awaits_us() -> int:
 
 
 @program
+async def a_thread_will_set_an_event() -> int:
+    """On which a task waits that is none of gochan's."""
+    ch, event, got = Chan[int](1), anyio.Event(), 0
+
+    async def waits() -> None:
+        await event.wait()
+        ch.send_nowait(7)
+
+    def sets() -> None:
+        questions.wait()
+        anyio.from_thread.run_sync(event.set)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(waits)
+        tasks.start_soon(anyio.to_thread.run_sync, sets)
+        got = await ch.recv()
+    return got
+
+
+@program
+async def a_thread_holds_the_lock() -> int:
+    mutex, locked = sync.Mutex(), threading.Event()
+
+    def holds() -> None:
+        with mutex:
+            locked.set()
+            questions.wait()
+
+    with thread(holds):
+        locked.wait()
+        async with mutex:
+            return 7
+
+
+@program
 async def a_thread_that_python_does_not_know() -> None:
     """A C library's, which may call back. The deadlock is noticed when it has ended."""
     if sys.platform != "linux":
@@ -243,6 +280,44 @@ async def another_goroutine_sleeps() -> int:
         await ch.send(7)
 
     go(sleeper)
+    return await ch.recv()
+
+
+@program
+async def the_runtimes_own_timer_will_call() -> int:
+    ch = Chan[int](1)
+    if backend == "trio":
+        import trio
+
+        async def call_later() -> None:
+            await trio.sleep(WHILE)
+            ch.send_nowait(7)
+
+        trio.lowlevel.spawn_system_task(call_later)
+    else:
+        asyncio.get_running_loop().call_later(WHILE, ch.send_nowait, 7)
+    return await ch.recv()
+
+
+@program
+async def callbacks_that_call_each_other() -> int:
+    """There is always one that is due."""
+    ch = Chan[int](1)
+    soon: Callable[..., Any]
+    if backend == "trio":
+        import trio
+
+        soon = trio.lowlevel.current_trio_token().run_sync_soon
+    else:
+        soon = asyncio.get_running_loop().call_soon
+
+    def again(left: int) -> None:
+        if left:
+            soon(again, left - 1)
+        else:
+            ch.send_nowait(7)
+
+    again(500)
     return await ch.recv()
 
 

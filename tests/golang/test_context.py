@@ -283,6 +283,14 @@ def test_with_cancel_simultaneously_canceled_parent() -> None:
         thread.join()
 
 
+def test_deadline_exceeded_supports_timeout() -> None:
+    """TestDeadlineExceededSupportsTimeout, ...IsNetError: it is known as a timeout."""
+    ctx, _ = context.with_timeout(context.background(), 0)
+    assert isinstance(ctx.err(), TimeoutError)
+    # what a socket that took too long raises
+    assert isinstance(ctx.err(), OSError)
+
+
 def test_invalid_use() -> None:
     """TestWithValueChecksKey, TestInvalidDerivedFail."""
     background, none = context.background(), None
@@ -331,6 +339,12 @@ SLOW, EARLY = ValueError("tooSlow"), ValueError("finishedEarly")
 def one(cancel_with: BaseException | None) -> Context:
     ctx, cancel = context.with_cancel_cause(context.background())
     cancel(cancel_with)
+    return ctx
+
+
+def cancelled() -> Context:
+    ctx, cancel = context.with_cancel(context.background())
+    cancel()
     return ctx
 
 
@@ -391,6 +405,7 @@ def custom(*order: str) -> Context:
 CAUSES: list[tuple[Callable[[], Context], Any, Any]] = [
     (context.background, None, None),
     (context.todo, None, None),
+    (cancelled, Canceled, Canceled),
     (lambda: one(None), Canceled, Canceled),
     (lambda: one(PARENT), Canceled, PARENT),
     (lambda: two("parent", "child"), Canceled, PARENT),

@@ -358,16 +358,52 @@ def test_a_channel_from_outside_that_nobody_has(backend: dict[str, Any]) -> None
     assert str(error) == "deadlock: all goroutines in bubble are blocked"
 
 
+def test_the_thread_that_runs_the_test_may_be_outside(backend: dict[str, Any]) -> None:
+    """Whoever has started it: under pytest-xdist that is one of those bystanders."""
+    ch, is_parked = Chan[int](), threading.Event()
+    got: list[int] = []
+
+    async def main() -> None:
+        time.after_func(1000, lambda: None)
+        is_parked.set()
+        got.append(await ch.recv())
+        assert time.now() == 0
+
+    def in_thread() -> None:
+        testing.bubble(backend=backend["backend"]).run(main)
+
+    module: dict[str, Any] = {"__name__": "execnet.gateway_base"}
+    exec("def run(test): test()", module)
+
+    def test() -> None:
+        running = threading.Thread(target=in_thread)
+        running.start()
+        is_parked.wait()
+        # no loop and nothing of gochan: just a moment
+        threading.Event().wait(0.02)
+        ch.blocking_send(7)
+        running.join()
+
+    module["run"](test)
+    assert got == [7]
+
+
 def test_threads_that_have_nothing_to_do_with_it(backend: dict[str, Any]) -> None:
     """Those that sleep in gochan for ever, and pytest's own."""
     ch, elsewhere = Chan[int](), Chan[int]()
     asleep = threading.Thread(target=elsewhere.blocking_recv)
     asleep.start()
     # as pytest-timeout does it
-    module = {"__name__": "pytest_timeout"}
+    module: dict[str, Any] = {"__name__": "pytest_timeout"}
     exec("def timeout_timer(): pass", module)
-    timer = threading.Timer(60, module["timeout_timer"])  # type: ignore[arg-type]  # is one
+    timer = threading.Timer(60, module["timeout_timer"])
     timer.start()
+    # as pytest-xdist's gateway, which reads what comes next
+    over = threading.Event()
+    module = {"__name__": "execnet.gateway_base", "over": over}
+    exec("def read(): over.wait()", module)
+    reader = threading.Thread(target=module["read"])
+    reader.start()
 
     async def main() -> None:
         with anyio.move_on_after(5):
@@ -377,6 +413,8 @@ def test_threads_that_have_nothing_to_do_with_it(backend: dict[str, Any]) -> Non
     try:
         testing.bubble(backend=backend["backend"]).run(main)
     finally:
+        over.set()
+        reader.join()
         timer.cancel()
         elsewhere.blocking_send(1)
         asleep.join()

@@ -10,7 +10,7 @@ import gc
 import threading
 import weakref
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -24,12 +24,19 @@ from gochan import (
     scope,
     select,
     select_nowait,
+    send,
     testing,
+    threads,
     time,
     yield_,
 )
 from gochan.atomic import Int
 from support.virtual import in_bubble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gochan import RecvChan
 
 # sleep_test.go
 
@@ -145,13 +152,13 @@ def test_timer_stop_stress(backend: dict[str, Any]) -> None:
         def stop(some: list[time.FuncTimer]) -> None:
             results.extend(timer.stop() for timer in some)
 
-        threads = [
+        stopping = [
             threading.Thread(target=stop, args=(half,))
             for half in (timers[:50], timers[50:])
         ]
-        for thread in threads:
+        for thread in stopping:
             thread.start()
-        for thread in threads:
+        for thread in stopping:
             thread.join()
         assert results == [True] * 100
         await yield_()
@@ -459,9 +466,111 @@ async def test_chan(kind: str) -> None:
     stop(timer)
 
 
+@pytest.mark.parametrize("make", [time.after, time.tick], ids=["after", "tick"])
+@in_bubble
+async def test_after_times(make: Callable[[float], RecvChan[float]]) -> None:
+    """TestAfterTimes, TestTickTimes: the value is when it was due, and not read."""
+    c = make(0.01)
+    await time.sleep(0.5)
+    assert await c.recv() == 0.01
+
+
+async def test_after_func_starvation() -> None:
+    """TestAfterFuncStarvation: two that never sleep do not keep it away."""
+    stop = False
+    ch = Chan[bool](1)
+
+    def end() -> None:
+        nonlocal stop
+        stop = True
+
+    async def send() -> None:
+        while not stop:
+            await ch.send(True)
+        ch.close()
+
+    async def receive() -> None:
+        async for _ in ch:
+            pass
+
+    async with scope():
+        go(send)
+        go(receive)
+        time.after_func(1e-6, end)
+
+
+async def test_long_adjust_timers() -> None:
+    # TestLongAdjustTimers; Go: 5000 sleepers, and 50,000 times 20 through the queue
+    into, out = Chan[int](), Chan[int]()
+
+    async def queue() -> None:
+        waiting: list[int] = []
+        while True:
+            first = send(out if waiting else None, waiting[0] if waiting else 0)
+            more = recv(into)
+            if await select(first, more) is first:
+                waiting.pop(0)
+            elif more.ok:
+                waiting.append(more.value)
+            else:
+                break
+
+    async with scope():
+        for _ in range(500):
+            go(time.sleep, 1e-5)
+        for _ in range(100):
+            await time.sleep(1e-6)
+        go(queue)
+        for _ in range(20):
+            for n in range(20):
+                await into.send(n)
+            for n in range(20):
+                value, late = recv(out), recv(time.after(5))
+                assert await select(value, late) is value
+                assert value.value == n
+        into.close()
+
+
+@pytest.mark.parametrize("stopping", [False, True])
+def test_concurrent_timer_reset(stopping: bool, backend: dict[str, Any]) -> None:
+    """TestConcurrentTimerReset, TestConcurrentTimerResetStop."""
+    # Go: 8 of each, 1000 times
+    hour = 3600.0
+
+    async def main() -> None:
+        timer = time.Timer(hour)
+        called = time.after_func(hour, fail)
+        waiting = go(timer.c.recv)
+        await yield_()
+
+        def reset(i: int) -> None:
+            for j in range(50):
+                timer.reset(hour + i * j)
+                called.reset(hour + i * j)
+
+        def stop(_: int) -> None:
+            timer.stop()
+            called.stop()
+
+        async with scope():
+            for i in range(4):
+                go(reset, i, on=threads)
+                if stopping:
+                    go(stop, i, on=threads)
+        timer.stop()
+        called.stop()
+        timer.reset(0)
+        assert await waiting <= time.now()
+
+    def fail() -> None:
+        raise AssertionError("called an hour too early")
+
+    run(main, **backend)
+
+
 @in_bubble
 async def test_manual_ticker() -> None:
-    """TestManualTicker is about a literal, which Python has none of; TestAfterTimes."""
+    """TestManualTicker is about a literal, which Python has none of."""
     for seconds in (0.001, 1, 1000):
         before = time.now()
         assert await time.after(seconds).recv() == before + seconds

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gochan import Chan, context, errgroup, semaphore, singleflight
@@ -90,6 +92,23 @@ async def release_then_acquire(w: World) -> None:
     await w(s.acquire, 1)
     w.x.write()
     s.release(1)
+
+
+@litmus("I4", OK)
+async def two_releases_then_acquire(w: World) -> None:
+    s = semaphore.Weighted(2)
+    assert s.try_acquire(2)
+
+    async def other(mine: Any) -> None:
+        mine.write()
+        s.release(1)
+
+    w.go(other, w.x)
+    w.go(other, w.y)
+    await w.settle()
+    await w(s.acquire, 2)
+    w.x.write()
+    w.y.write()
 
 
 @litmus("I4", RACE)

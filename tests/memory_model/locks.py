@@ -392,6 +392,24 @@ async def done_and_done(w: World) -> None:
 
 
 @litmus("D8", RACE)
+async def done_then_done(w: World) -> None:
+    wg = sync.WaitGroup()
+    wg.add(2)
+
+    async def first() -> None:
+        w.x.write()
+        wg.done()
+
+    async def second() -> None:
+        wg.done()
+        w.x.write()
+
+    for one in (first, second):
+        w.go(one)
+        await w.settle()
+
+
+@litmus("D8", RACE)
 async def wait_and_wait(w: World) -> None:
     wg = sync.WaitGroup()
 
@@ -440,6 +458,34 @@ async def signal_without_the_lock_then_wait(w: World) -> None:
     w.go(other)
     await w(cond.wait)
     w.x.write()
+
+
+@litmus("D9", RACE)
+async def a_signal_that_wakes_another(w: World) -> None:
+    # with read locks, since those who have one are not ordered with each other
+    lock = sync.RWMutex().rlocker()
+    cond = sync.Cond(lock)
+
+    async def waits(read: bool) -> None:
+        await w(lock.lock)
+        await w(cond.wait)
+        if read:
+            w.x.read()
+        lock.unlock()
+
+    async def signals(write: bool) -> None:
+        if write:
+            w.x.write()
+        cond.signal()
+
+    for role, what in (
+        (waits, False),
+        (waits, True),
+        (signals, True),
+        (signals, False),
+    ):
+        w.go(role, what)
+        await w.settle()
 
 
 @litmus("D9", OK)
@@ -535,6 +581,24 @@ async def load_or_store_then_compare_and_swap(w: World) -> None:
     w.go(other)
     while not m.compare_and_swap(1, 1, 2):
         await w.gosched()
+    w.x.write()
+
+
+@litmus("D11", RACE)
+async def a_store_that_was_overwritten(w: World) -> None:
+    m = sync.Map[int, int]()
+
+    async def first() -> None:
+        w.x.write()
+        m.store(1, 1)
+
+    async def second() -> None:
+        m.store(1, 2)
+
+    for one in (first, second):
+        w.go(one)
+        await w.settle()
+    assert m.load(1) == (2, True)
     w.x.write()
 
 
@@ -640,6 +704,33 @@ async def atomic_store_and_store(w: World) -> None:
     await w.settle()
     flag.store(2)
     w.x.write()
+
+
+async def _overwritten(w: World, store: Any, load: Any) -> None:
+    async def first() -> None:
+        w.x.write()
+        store(1)
+
+    async def second() -> None:
+        store(2)
+
+    for one in (first, second):
+        w.go(one)
+        await w.settle()
+    assert load() == 2
+    w.x.write()
+
+
+@litmus("E3", RACE)
+async def an_atomic_store_that_was_overwritten(w: World) -> None:
+    a = atomic.Int()
+    await _overwritten(w, a.store, a.load)
+
+
+@litmus("E3", RACE)
+async def an_atomic_value_that_was_overwritten(w: World) -> None:
+    a = atomic.Value()
+    await _overwritten(w, a.store, a.load)
 
 
 @litmus("E3", RACE)

@@ -16,7 +16,7 @@ import anyio.to_thread
 import pytest
 
 import gochan
-from gochan import Chan, _instrument, go, nil, race, time
+from gochan import Chan, _instrument, buffers, go, nil, race, time
 from gochan.race import Var, _active, _clock
 from gochan.race._clock import Clock, Slots, merged
 from support.idle import settle
@@ -98,7 +98,7 @@ def test_log(backend: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
     (record,) = caplog.records
     assert record.name == "gochan.race"
     assert record.levelno == logging.WARNING
-    assert record.getMessage() == str(detector.races[0])
+    assert record.getMessage() == f"{detector.races[0]}\n"
 
 
 @pytest.mark.parametrize(
@@ -490,7 +490,8 @@ def test_threads_with_the_same_id_are_different() -> None:
             while thread.is_alive():
                 pass
             del thread
-            gc.collect()
+            if ended() is not None:
+                gc.collect()
             assert ended() is None
     assert len(idents) < 10, "they all had ids of their own"
     (one,) = detector.races
@@ -618,6 +619,44 @@ def test_nested_detectors(backend: dict[str, Any]) -> None:
 
 async def _unordered() -> None:
     await _two_writes(Var(0))
+
+
+@pytest.mark.parametrize("kind", [buffers.Sliding, buffers.Dropping])
+def test_a_buffer_that_drops(kind: Any, backend: dict[str, Any]) -> None:
+    """Nobody waits for room in it, watched or not."""
+
+    async def main() -> None:
+        ch = Chan[int](buffer=kind(2))
+
+        async def sender() -> None:
+            for value in range(4):
+                await ch.send(value)
+
+        await go(sender)
+        assert ch.stats().dropped == 2
+        got = [await ch.recv(), await ch.recv()]
+        assert got == ([2, 3] if kind is buffers.Sliding else [0, 1])
+
+    assert found(main, backend) == []
+
+
+def test_an_operation_that_no_loop_runs(backend: dict[str, Any]) -> None:
+    """Driven by hand in a thread that has a goroutine's context: it counts as that."""
+    x, ch = Var(0), Chan[int](2)
+
+    def by_hand() -> None:
+        for operation in (ch.send(1), ch.send(2), ch.recv()):
+            with pytest.raises(StopIteration):
+                operation.send(None)
+        x.store(1)
+
+    async def main() -> None:
+        x.store(0)
+        await anyio.to_thread.run_sync(by_hand)
+        assert await ch.recv() == 2
+        x.store(2)
+
+    assert found(main, backend) == []
 
 
 # What it keeps

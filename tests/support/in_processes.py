@@ -277,6 +277,36 @@ async def asend_all(sink: SendChan[Any], values: Sequence[Any]) -> None:
         await sink.send(value)
 
 
+def send_and_close(sink: SendChan[Any], values: Sequence[Any]) -> None:
+    send_all(sink, values)
+    sink.close()
+
+
+async def asend_and_close(sink: SendChan[Any], values: Sequence[Any]) -> None:
+    await asend_all(sink, values)
+    sink.close()
+
+
+async def adrain(source: RecvChan[Any]) -> None:
+    async for _ in source:
+        pass
+
+
+def receive_all(channels: Sequence[Chan[Any]]) -> list[tuple[int, Any]]:
+    """From all of them, until they are closed; each with the number of its channel."""
+    got: list[tuple[int, Any]] = []
+    cases = [recv(channel) for channel in channels]
+    while cases:
+        chosen = blocking_select(*cases)
+        try:
+            value = chosen.value
+        except ChanClosed:
+            cases.remove(chosen)
+        else:
+            got.append((channels.index(chosen.channel), value))  # type: ignore[arg-type]
+    return got
+
+
 def ask(requests: SendChan[Any], number: int) -> Any:
     """Send a request with a channel for the answer, which is made here."""
     answer = Chan[Any]()
@@ -464,6 +494,16 @@ def compute_forever(started: SendChan[Any]) -> NoReturn:
     started.blocking_send(os.getpid())
     while True:
         pass
+
+
+def send_and_wait_for_a_deadline(
+    started: SendChan[int], channel: SendChan[bytes], size: int
+) -> str:
+    started.blocking_send(0)
+    channel.blocking_send(bytes(size))
+    with context.with_timeout(context.background(), 0.01) as (ctx, _):
+        ctx.done().blocking_recv_ok()
+        return str(ctx.err())
 
 
 def compute_until(started: SendChan[Any], path: str) -> str:

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 
 __all__ = (
     "ALONE",
+    "EXECUTORS",
     "OK",
     "RACE",
     "TABLE",
@@ -62,7 +63,6 @@ __all__ = (
     "Var",
     "World",
     "litmus",
-    "places",
     "run",
 )
 
@@ -331,10 +331,6 @@ EXECUTORS: dict[str, tuple[Callable[[], AbstractContextManager[Any]], bool]] = {
 }
 if importlib.util.find_spec("greenback") is not None:
     EXECUTORS["on=fibers"] = (lambda: nullcontext(gochan.fibers), True)
-
-
-def places() -> list[str]:
-    return ["asyncio", "trio", "thread", "bubble", *EXECUTORS]
 
 
 def run(row: Litmus, place: str) -> tuple[list[Hashable] | None, list[race.DataRace]]:

@@ -1,0 +1,154 @@
+"""A recursion that goes too deep: it ends in RecursionError, and nobody hangs.
+
+Wherever the stack is full, even in the middle of an operation: that has happened and
+returns, or raises and has changed nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gochan import Chan, go, recv, run, select, send
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator
+
+    Operation = Callable[[Chan[int], int], Awaitable[object]]
+
+never = Chan[int]()
+
+
+async def send_nowait(ch: Chan[int], value: int) -> None:
+    ch.send_nowait(value)
+
+
+SENDS: dict[str, tuple[int, Operation]] = {
+    "send": (0, lambda ch, value: ch.send(value)),
+    "send, buffered": (10_000, lambda ch, value: ch.send(value)),
+    "select": (0, lambda ch, value: select(send(ch, value), recv(never))),
+    "send_nowait": (10_000, send_nowait),
+}
+RECEIVES: dict[str, tuple[int, Operation]] = {
+    "recv": (0, lambda ch, _: ch.recv()),
+    "recv, buffered": (3, lambda ch, _: ch.recv()),
+    "recv_ok": (0, lambda ch, _: ch.recv_ok()),
+    "select": (0, lambda ch, _: select(recv(ch), recv(never))),
+}
+
+
+@pytest.fixture(autouse=True)
+def small_stack() -> Generator[None]:
+    """It is full sooner."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(400)
+    yield
+    sys.setrecursionlimit(before)
+
+
+class Recursion:
+    """Does an operation in each frame of a recursion without end.
+
+    ``frames`` for each operation, after ``before`` others: so that the end of the stack
+    is found at any place in an operation.
+    """
+
+    def __init__(self, operate: Operation, frames: int, before: int) -> None:
+        self.operate = operate
+        self.frames = frames
+        self.before = before
+        self.done = 0
+
+    async def go_down(self, ch: Chan[int], frames: int) -> None:
+        if frames > 0:
+            await self.go_down(ch, frames - 1)
+            return
+        await self.operate(ch, self.done)
+        self.done += 1
+        await self.go_down(ch, self.frames - 1)
+
+    async def overflow(self, ch: Chan[int]) -> None:
+        with pytest.raises(RecursionError):
+            await self.go_down(ch, self.before)
+
+
+places = pytest.mark.parametrize(("frames", "before"), [(1, 0), (2, 0), (2, 1), (3, 1)])
+
+
+@places
+@pytest.mark.parametrize("consumer", ["receives", "selects"])
+@pytest.mark.parametrize("kind", SENDS)
+def test_senders(
+    backend: dict[str, Any], kind: str, consumer: str, frames: int, before: int
+) -> None:
+    cap, operate = SENDS[kind]
+    recursion = Recursion(operate, frames, before)
+    ch = Chan[int](cap)
+    got: list[int] = []
+
+    async def receive() -> None:
+        async for value in ch:
+            got.append(value)
+
+    async def receive_by_select() -> None:
+        while (case := await select(recv(ch), recv(never))).ok:
+            got.append(case.value)
+
+    async def main() -> None:
+        end = go(receive if consumer == "receives" else receive_by_select)
+        await recursion.overflow(ch)
+        assert len(ch._key) == 2
+        ch.close()
+        await end
+
+    run(main, **backend)
+    # each that returned, and no other
+    assert got == list(range(recursion.done))
+
+
+@places
+@pytest.mark.parametrize("producer", ["sends", "selects"])
+@pytest.mark.parametrize("kind", RECEIVES)
+def test_receivers(
+    backend: dict[str, Any], kind: str, producer: str, frames: int, before: int
+) -> None:
+    cap, operate = RECEIVES[kind]
+    recursion = Recursion(operate, frames, before)
+    ch = Chan[int](cap)
+
+    async def produce(value: int) -> None:
+        while True:
+            if producer == "sends":
+                await ch.send(value)
+            else:
+                await select(send(ch, value), recv(never))
+            value += 1
+
+    async def main() -> int:
+        go(produce, 0)
+        await recursion.overflow(ch)
+        assert len(ch._key) == 2
+        return await ch.recv()
+
+    assert run(main, **backend) == recursion.done
+
+
+@pytest.mark.parametrize("kind", SENDS)
+def test_it_ends_the_run(backend: dict[str, Any], kind: str) -> None:
+    cap, operate = SENDS[kind]
+
+    async def receive(ch: Chan[int]) -> None:
+        async for _ in ch:
+            pass
+
+    async def main() -> None:
+        ch = Chan[int](cap)
+        go(receive, ch)
+        go(Recursion(operate, 1, 0).go_down, ch, 0)
+        await never.recv()
+
+    with pytest.raises(ExceptionGroup) as caught:
+        run(main, **backend)
+    assert caught.group_contains(RecursionError)
