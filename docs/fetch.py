@@ -9,6 +9,7 @@ looks at the pages, are put into FOLDER.
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import tarfile
@@ -31,11 +32,22 @@ def npm(*arguments: str) -> None:
         )
 
 
+def there(folder: Path, wanted: str) -> bool:
+    """Whether ``wanted``, name@major, has been installed in ``folder``."""
+    name, _, major = wanted.partition("@")
+    about = folder / "node_modules" / name / "package.json"
+    if not about.exists():
+        return False
+    version: str = json.loads(about.read_text("utf-8"))["version"]
+    return version.startswith(f"{major}.")
+
+
 def main() -> None:
-    """Fetch what is missing."""
+    """Fetch what is missing, so that without a network it goes on working."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    npm("install", "--no-audit", "--no-fund", "--prefix", str(folder), *TOOLS)
+    if not all(there(folder, tool) for tool in TOOLS):
+        npm("install", "--no-audit", "--no-fund", "--prefix", str(folder), *TOOLS)
     drawn = ASSETS / "mermaid.min.js"
     if not drawn.exists():
         npm("pack", "--pack-destination", str(folder), MERMAID)

@@ -61,7 +61,7 @@ class Watched(Blocking[T]):
                         key.append(None)
                         peer.value = value
                         peer.ok = True
-                        return DONE if peer.wake() else NOT_USUAL
+                        return DONE if peer.settle() else NOT_USUAL
                 # room in the buffer
                 elif len(self._buf) < self._room:
                     seen.puts(self)
@@ -124,7 +124,7 @@ class Watched(Blocking[T]):
                             value = buf.popleft()
                         key.append(None)
                         peer.ok = True
-                        peer.wake()
+                        peer.settle()
                         return DONE, value
                 # a value in the buffer
                 elif buf:

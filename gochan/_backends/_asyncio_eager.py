@@ -50,7 +50,7 @@ if sys.version_info >= (3, 12):  # pragma: no cover
             context=context,
             eager_start=True,
         )
-        # What that raised leads to this frame, and the task to that: no cycle.
+        # what that raised leads to this frame, and the task to what it raised: no cycle
         del task
 
 else:

@@ -100,8 +100,13 @@ class Channels:
         other = clocks.get(theirs) or self._find(theirs)
         if channel._limit == 0:
             mine = clock.known
-            if mine is other.known and clock.pending is None and other.pending is None:
-                # meet(), in place: they have met before
+            if (
+                mine is other.known
+                and clock is not other
+                and clock.pending is None
+                and other.pending is None
+            ):
+                # meet(), in place: two that have met before
                 both = mine.copy()
                 time = both[clock.slot] = clock.time
                 time2 = both[other.slot] = other.time
@@ -125,8 +130,13 @@ class Channels:
         other = clocks.get(theirs) or self._find(theirs)
         if channel._limit == 0:
             mine = clock.known
-            if mine is other.known and clock.pending is None and other.pending is None:
-                # meet(), in place: they have met before
+            if (
+                mine is other.known
+                and clock is not other
+                and clock.pending is None
+                and other.pending is None
+            ):
+                # meet(), in place: two that have met before
                 both = mine.copy()
                 time = both[clock.slot] = clock.time
                 time2 = both[other.slot] = other.time
