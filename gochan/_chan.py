@@ -330,23 +330,22 @@ class Chan(Watched[T], SendChan[T], RecvChan[T]):
         got: Any
         if budget.left > 0:
             budget.left -= 1
-            key = self._key
             try:
-                del key[1]
+                del self._key[1]
             except IndexError:
                 # another thread is at it
                 pass
             else:
                 # the usual case: a value in the buffer
-                if key[0] and self._buf and self._senders.head is None:
+                if self._key[0] and self._buf and self._senders.head is None:
                     try:
                         got = self._buf.popleft()
                     except STOPPED:
-                        key[1:] = (None,)
+                        self._key[1:] = (None,)
                         raise
-                    key.append(None)
+                    self._key.append(None)
                     return got, True
-                key.append(None)
+                self._key.append(None)
         elif _backends.must_yield() and (
             self._buf or self._senders.head is not None or self._closed
         ):
