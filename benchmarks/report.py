@@ -95,9 +95,9 @@ _HEAD = """\
 _FLOORS = """
 ## What is to be reached
 
-Ratios of medians, on each Python from a run of its own. *Faster than*: how many times
-the other's time is gochan's. *Of*: how many times the other's figure gochan's is. In
-bold: not reached.
+Medians of the ratios within a round, on each Python from a run of its own. *Faster
+than*: how many times gochan's time the other's is. *Of*: how many times the other's
+figure gochan's is. In bold: not reached.
 """
 
 _SIDE_BY_SIDE = """

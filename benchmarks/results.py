@@ -136,6 +136,15 @@ class Results:
             found |= row.versions
         return dict(sorted(found.items()))
 
+    def add(self, later: Results) -> None:
+        """Take what a later run has measured; it was on the same machine."""
+        new = {row.name: row for row in later.rows}
+        self.rows = [new.pop(row.name, row) for row in self.rows]
+        self.rows += new.values()
+        for what in ("commit", "when"):
+            both = dict.fromkeys((self.machine[what], later.machine[what]))
+            self.machine[what] = ", ".join(both)
+
     def save(self, path: Path) -> None:
         """Write it as JSON."""
         text = json.dumps({"format": FORMAT, **asdict(self)}, indent=1)

@@ -52,7 +52,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         nargs="+",
         type=Path,
         metavar="FILE",
-        help="do not measure: read results, those of several runs as of one",
+        help="do not measure: read results; of several runs, the later ones count",
     )
     add("--markdown", action="store_true", help="write docs/internals/benchmarks.md")
     add("--plot", action="store_true", help="write its pictures, in docs/assets")
@@ -131,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.load:
         results, *more = map(Results.load, options.load)
         for each in more:
-            results.rows += each.rows
+            results.add(each)
         for line in (line for row in results.rows for line in row_text(row)):
             _say(line)
     else:

@@ -12,7 +12,7 @@ operation.
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from . import _backends, _instrument
 from ._backends import uninterrupted
@@ -24,9 +24,18 @@ from ._parked import parks
 from ._waiter import STOPPED, bar, stranded, unbar
 from ._watched import DONE, NOT_USUAL, Watched
 
+if TYPE_CHECKING:
+    from ._backends import AsyncWaiter
+
 __all__ = ("Chan",)
 
 T = TypeVar("T")
+
+
+def _received(waiter: Any) -> tuple[Any, bool]:
+    """Value and ok of a receive that has been woken; the waiter keeps nothing."""
+    value, waiter.value = waiter.value, None
+    return (value, True) if waiter.ok else (None, False)
 
 
 class Chan(Watched[T], SendChan[T], RecvChan[T]):
@@ -317,45 +326,50 @@ class Chan(Watched[T], SendChan[T], RecvChan[T]):
 
         Cancellation: either returns, or raises and nothing has changed.
         """
-        left = budget.left
-        if left > 0:
-            budget.left = left - 1
-            key = self._key
+        # Its variables are a part of whoever waits here: so there are few.
+        got: Any
+        if budget.left > 0:
+            budget.left -= 1
             try:
-                del key[1]
+                del self._key[1]
             except IndexError:
                 # another thread is at it
                 pass
             else:
-                buf = self._buf
                 # the usual case: a value in the buffer
-                if key[0] and buf and self._senders.head is None:
+                if self._key[0] and self._buf and self._senders.head is None:
                     try:
-                        found = buf.popleft()
+                        got = self._buf.popleft()
                     except STOPPED:
-                        key[1:] = (None,)
+                        self._key[1:] = (None,)
                         raise
-                    key.append(None)
-                    return found, True
-                key.append(None)
+                    self._key.append(None)
+                    return got, True
+                self._key.append(None)
         elif _backends.must_yield() and (
             self._buf or self._senders.head is not None or self._closed
         ):
             # otherwise it parks, which is as good
             await _backends.async_yield()
-        waiter = None
+        got = self._recv_or_queue()
+        if type(got) is not tuple:
+            await got.park()
+            got = _received(got)
+        return got  # type: ignore[no-any-return]  # pyright: ignore[reportUnknownVariableType]
+
+    @uninterrupted
+    def _recv_or_queue(self) -> tuple[Any, bool] | AsyncWaiter:
+        """Receive, with the lock: value and ok; or the waiter, to be parked."""
         with self._lock:
             bar(self._key)
             value, ok, peer = self._try_recv()
             if peer is BLOCKED:
                 waiter = _backends.async_waiter()
                 self._park(waiter, self._receivers, "chan receive")
+                unbar(self._key)
+                return waiter
             unbar(self._key)
-        if waiter is not None:
-            await waiter.park()
-            value, ok = waiter.value, waiter.ok
-            waiter.value = None
-        elif peer is not None:
+        if peer is not None:
             peer.settle()
         return (value, True) if ok else (None, False)
 

@@ -201,6 +201,19 @@ def test_results_survive_being_written(tmp_path: Path) -> None:
     assert Results.load(tmp_path / "r.json") == before
 
 
+def test_what_a_later_run_has_measured_counts() -> None:
+    both, later = results(), results()
+    later.machine["commit"] = "abc"
+    later.rows = later.rows[:1]
+    later.rows[0].cells[0].samples["ns"] = [1.0]
+    both.add(later)
+    assert [row.name for row in both.rows] == ["spsc-0", "curve"]
+    row = both.row("spsc-0")
+    assert row is not None
+    assert row.cells[0].median("ns") == 1.0
+    assert both.machine["commit"] == "?, abc"
+
+
 def test_the_tables_tell_who_had_it_easier() -> None:
     text = report.markdown([results()])
     assert "| **gochan/asyncio** | 2 |" in text

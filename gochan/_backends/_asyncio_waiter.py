@@ -14,7 +14,7 @@ import types
 from _thread import get_ident
 from asyncio import CancelledError
 from asyncio import _get_running_loop as get_running_loop
-from sys import modules
+from sys import exc_info, modules
 from typing import TYPE_CHECKING, Any
 
 import anyio.lowlevel
@@ -100,8 +100,9 @@ class Waiter(AsyncWaiter):
             self.raiseoverdue()
         try:
             yield self
-        except BaseException as error:
-            if not self.survives(error):
+        except BaseException:
+            # not "as error": a variable more, in all that wait
+            if not self.survives():
                 raise
         # keep nothing of the task alive
         self.callback = self.context = None
@@ -117,8 +118,8 @@ class Waiter(AsyncWaiter):
         if (late := due()) is not None and self.withdraw():
             raise late.taken()
 
-    def survives(self, error: BaseException) -> bool:
-        """Whether the operation has happened, though ``error`` was thrown at it.
+    def survives(self) -> bool:
+        """Whether the operation has happened, though an error was thrown at it.
 
         Not by our cancel(): the coroutine is being closed, its task destroyed with
         its loop, or somebody drives it by hand.
@@ -128,6 +129,7 @@ class Waiter(AsyncWaiter):
         # kept until this frame is left: it may be garbage, and would close the
         # coroutine that awaits this one.
         self.argument, self.callback = self.callback, _ignore
+        error = exc_info()[1]
         if self.withdraw() or not isinstance(error, CancelledError):
             return False
         self.late = [*(self.late or ()), error.args]
@@ -278,8 +280,8 @@ def _quick_park(queue: WaitQueue, value: Any = None) -> Generator[Any, Any, Any]
         waiter.raiseoverdue()
     try:
         yield waiter
-    except BaseException as error:
-        if not waiter.survives(error):
+    except BaseException:
+        if not waiter.survives():
             raise
     waiter.callback = waiter.context = None
     if waiter.plain:
