@@ -8,6 +8,8 @@ import sys
 import threading
 import types
 
+import anyio
+
 import gochan
 from gochan import Chan, go, nil, recv, select
 from support.litmus import OK, RACE, World, litmus
@@ -308,6 +310,31 @@ async def a_thread_that_nobody_joins(w: World) -> None:
     w.x.write()
     over.set()
     thread.join()
+
+
+@litmus("P3", OK, only=LOOPS)
+async def what_a_cancelled_goroutine_sends(w: World) -> None:
+    c = Chan[int]()
+
+    async def sender() -> None:
+        await c.send(0)
+        try:
+            await gochan.nil.recv()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await c.send(1)
+
+    async def receiver() -> None:
+        await c.recv()
+        await c.recv()
+        w.x.write()
+
+    cancelled = go(sender)
+    w.go(receiver)
+    await w.settle()
+    w.x.write()
+    cancelled.cancel()
+    await w.settle()
 
 
 @litmus("P5", OK, only=LOOPS)

@@ -25,8 +25,8 @@ def runs_at(row: Litmus, place: str) -> bool:
     like = ALONE.get(place, place)
     if row.only is not None and like not in row.only:
         return False
-    # the rules about channels: all others tell the detector the same
-    return place not in ALONE or row.rule[0] in "AC"
+    # the rules that concern channels: all others tell the detector the same
+    return place not in ALONE or row.rule[0] in "ACP"
 
 
 CASES = [

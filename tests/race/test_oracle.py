@@ -149,7 +149,7 @@ class Both:
 
 # and one more, of an unbounded buffer
 CAPS = (0, 0, 1, 2)
-PROGRAMS = 80
+PROGRAMS = 60
 
 Script = list[tuple[str, int]]
 
@@ -164,6 +164,26 @@ def _scripts(random: Random) -> list[Script]:
         return what, random.choice(several)
 
     return [[step() for _ in range(random.randrange(4, 16))] for _ in range(4)]
+
+
+def _pair(random: Random) -> list[Script]:
+    """Two that meet again and again, and a third that looks at what they write."""
+    one: Script = []
+    other: Script = []
+    for _ in range(8):
+        here, there = random.choice([("send", "recv"), ("recv", "send")])
+        which = random.choice((0, 1))
+        for script, what in ((one, here), (other, there)):
+            script.append((what, which))
+            for _ in range(random.randrange(3)):
+                use = random.choice(("read", "write"))
+                script.append((use, random.choice(VARIABLES)))
+    # and takes, some time later, what one of them has left in a buffer in between
+    third: Script = [("yield", 0)] * random.randrange(16)
+    for _ in range(2):
+        one.insert(random.randrange(len(one)), ("send", 3))
+        third += [("recv", 3), ("write", random.choice(VARIABLES))]
+    return [one, other, third]
 
 
 def _judge(backend: dict[str, Any], scripts: list[Script], seen: set[str]) -> int:
@@ -225,7 +245,9 @@ def _judge(backend: dict[str, Any], scripts: list[Script], seen: set[str]) -> in
 def test_the_short_way_of_channels(backend: dict[str, Any]) -> None:
     seen: set[str] = set()
     verdicts = {
-        _judge(backend, _scripts(Random(number)), seen) for number in range(PROGRAMS)
+        _judge(backend, make(Random(number)), seen)
+        for number in range(PROGRAMS)
+        for make in (_scripts, _pair)
     }
     # all of it was used, and neither everything nor nothing was a race
     assert seen == {name for name in vars(Both) if not name.startswith("_")}
