@@ -303,7 +303,7 @@ def receive_all(channels: Sequence[Chan[Any]]) -> list[tuple[int, Any]]:
         except ChanClosed:
             cases.remove(chosen)
         else:
-            got.append((channels.index(chosen.channel), value))  # type: ignore[arg-type]
+            got.append((channels.index(chosen.channel), value))
     return got
 
 
