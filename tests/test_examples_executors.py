@@ -22,7 +22,8 @@ def runtime(anyio_backend: tuple[str, dict[str, Any]]) -> str:
 def test_files_of_the_same_content_are_found(
     tmp_path: Path, anyio_backend: tuple[str, dict[str, Any]]
 ) -> None:
-    for name, content in {"a": b"same", "b": b"other", "c": b"same"}.items():
+    (tmp_path / "b").mkdir()
+    for name, content in {"a": b"same", "b/d": b"other", "c": b"same"}.items():
         (tmp_path / name).write_bytes(content)
     duplicates = Program("duplicates", runtime(anyio_backend))
     done = duplicates(tmp_path, "--workers", 2)

@@ -65,7 +65,8 @@ class Address:
         self.last: Use | None = None
         self.sends: dict[int, Use] = {}
         self.closed: Use | None = None
-        # whose next send has nothing to do but take the place of the last
+        # whose next send has nothing to do but take the place of the last; once the
+        # channel is closed none comes the short way
         self.sender: Clock | None = None
 
 
@@ -223,7 +224,7 @@ class Channels:
                 # the oldest: a race with it will not be found
                 del sends[next(iter(sends))]
         at.last = use
-        at.sender = clock if closed is None else None
+        at.sender = clock
         return at
 
     def closed(self, channel: Any, clock: Clock, where: Stack) -> None:
@@ -237,7 +238,6 @@ class Channels:
         at.sends.clear()
         at.last = None
         at.closed = use
-        at.sender = None
 
     def _race(
         self, channel: Any, now: tuple[str, Use], before: tuple[str, Use]

@@ -182,3 +182,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _executed(self, _: object) -> None:
         self._executing -= 1
+
+    async def shutdown_default_executor(self, *timeout: Any) -> None:
+        # its threads end in real time, and from 3.12 on there is a timeout for that
+        end: Any = super().shutdown_default_executor
+        self._executing += 1
+        try:
+            await end(*timeout)
+        finally:
+            self._executing -= 1

@@ -384,6 +384,23 @@ async def looking_at_a_channel(w: World) -> None:
 
 
 @litmus("C8", RACE)
+async def two_who_look_at_a_channel(w: World) -> None:
+    c = Chan[int](10)
+
+    async def looks() -> None:
+        w.x.write()
+        assert (len(c), c.cap, c.closed, c.stats().length) == (0, 10, False, 0)
+
+    async def then_writes() -> None:
+        assert (len(c), c.cap, c.closed, c.stats().length) == (0, 10, False, 0)
+        w.x.write()
+
+    for one in (looks, then_writes):
+        w.go(one)
+        await w.settle()
+
+
+@litmus("C8", RACE)
 async def looking_at_closed(w: World) -> None:
     c = Chan[int]()
 

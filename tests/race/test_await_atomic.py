@@ -185,6 +185,25 @@ def test_readers_that_are_known_of(backend: dict[str, Any]) -> None:
     assert both(backend, program)[1] == []
 
 
+def test_sending_twice_and_closing(backend: dict[str, Any]) -> None:
+    """The second send does no more than take the place of the first."""
+
+    async def program(_: Var[int]) -> None:
+        ch = Chan[int](3)
+
+        async def sends() -> None:
+            await ch.send(1)
+            await ch.send(2)
+
+        go(sends)
+        await settle()
+        ch.close()
+
+    strict, await_atomic = both(backend, program)
+    assert [line.split()[0] for line in strict] == ["close/send"]
+    assert await_atomic == []
+
+
 def test_sending_and_closing(backend: dict[str, Any]) -> None:
     async def program(_: Var[int]) -> None:
         ch = Chan[int](3)

@@ -309,6 +309,26 @@ def test_sends_that_are_ordered_are_forgotten(backend: dict[str, Any]) -> None:
     assert found(main, backend) == []
 
 
+def test_an_earlier_send_that_is_not_ordered(backend: dict[str, Any]) -> None:
+    """A close comes after the last send, and not after the one before that."""
+
+    async def main() -> None:
+        ch = Chan[int](3)
+
+        async def sends(times: int) -> None:
+            for _ in range(times):
+                await ch.send(1)
+
+        go(sends, 1, name="not waited for")
+        await settle()
+        await go(sends, 2)
+        ch.close()
+
+    (one,) = found(main, backend)
+    assert (one.access.operation, one.previous.operation) == ("close", "send")
+    assert "'not waited for'" in one.previous.by
+
+
 # Checks that the litmus tests do not reach
 
 

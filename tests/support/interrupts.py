@@ -21,7 +21,8 @@ _PACKAGE = str(Path(gochan.__file__).parent)
 class Interrupt:
     """Press Ctrl-C once: when a function of gochan begins, or has called C.
 
-    There Python looks for signals. Other places would be unfair.
+    There Python looks for signals. Other places would be unfair; and so is the entry of
+    a ``with``, from 3.14 on: a lock is taken then, and nobody can release it.
 
     Attributes:
         left: at how many more places it is not pressed.
@@ -44,6 +45,8 @@ class Interrupt:
         if event not in {"call", "c_return"} or not code.co_filename.startswith(
             _PACKAGE
         ):
+            return
+        if getattr(arg, "__name__", None) == "__enter__":
             return
         self.left -= 1
         if self.left < 0:
