@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -22,8 +23,8 @@ from support.threads import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-METHODS = ["spawn", "forkserver"]
 SLOWLY = pytest.param("forkserver", marks=pytest.mark.slow)
+METHODS = ["spawn", SLOWLY]
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +36,7 @@ def _own_folder(  # pyright: ignore[reportUnusedFunction]
     yield
 
 
+@functools.cache
 def warm_up(method: Any) -> None:
     """Have multiprocessing start what it keeps for the whole program."""
 

@@ -709,11 +709,14 @@ async def test_who_computes_is_killed(
 
 
 @pytest.mark.slow
-async def test_who_has_noticed_may_take_its_time(pool: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fn", [there.clear_up_slowly, there.aclear_up_slowly])
+async def test_who_has_noticed_may_take_its_time(
+    pool: Any, tmp_path: Path, fn: Any
+) -> None:
     started, ch = Chan[int](), Chan[int]()
     path = tmp_path / "cleared up"
     async with scope() as s:
-        go(there.clear_up_slowly, started, ch, str(path), on=pool)
+        go_(fn, started, ch, str(path), on=pool)
         await started.recv()
         await eventually(lambda: ch.stats().waiting_receivers)
         s.cancel()

@@ -481,6 +481,20 @@ def clear_up_slowly(started: SendChan[Any], channel: Chan[Any], path: str) -> No
             file.write("cleared up")
 
 
+async def aclear_up_slowly(
+    started: SendChan[Any], channel: Chan[Any], path: str
+) -> None:
+    """The same on a loop, which turns meanwhile."""
+    await started.send(os.getpid())
+    try:
+        await channel.recv()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(2.2)
+        with open(path, "w") as file:
+            file.write("cleared up")
+
+
 def ignore_cancellation(started: SendChan[Any], channel: Chan[Any]) -> str:
     started.blocking_send(os.getpid())
     try:
