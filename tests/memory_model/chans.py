@@ -71,6 +71,22 @@ async def what_follows_a_send_is_not_before_the_receive(w: World) -> None:
 # C2: close
 
 
+@litmus("C1", OK)
+async def sent_to_a_sliding_buffer(w: World) -> None:
+    c = Chan[int](buffer=gochan.buffers.Sliding(2))
+
+    async def sender(value: int) -> None:
+        if value == 2:
+            w.x.write()
+        await w(c.send, value)
+
+    for value in (1, 2, 3):
+        w.go(sender, value)
+        await w.settle()
+    assert await w(c.recv) == 2
+    w.x.write()
+
+
 @litmus("C2", OK)
 async def close_then_receive(w: World) -> None:
     c = Chan[int](1)
