@@ -261,6 +261,51 @@ async def second_receive_and_third_send(w: World) -> None:
 
 
 @litmus("C5", RACE)
+async def two_receives_from_one_slot(w: World) -> None:
+    c = Chan[int](1)
+
+    async def first() -> None:
+        w.x.write()
+        await w(c.recv)
+
+    async def second() -> None:
+        await w(c.recv)
+        w.x.write()
+
+    async def sender() -> None:
+        await w(c.send, 1)
+
+    for body in (first, second):
+        w.go(sender)
+        await w.settle()
+        w.go(body)
+        await w.settle()
+
+
+@litmus("C5", RACE)
+async def two_sends_to_one_slot(w: World) -> None:
+    c = Chan[int](1)
+
+    async def first() -> None:
+        w.x.write()
+        await w(c.send, 1)
+
+    async def second() -> None:
+        await w(c.send, 1)
+        w.x.write()
+
+    async def receiver() -> None:
+        await w(c.recv)
+
+    w.go(first)
+    await w.settle()
+    w.go(receiver)
+    await w.settle()
+    w.go(second)
+    await w.settle()
+
+
+@litmus("C5", RACE)
 async def another_sender(w: World) -> None:
     c = Chan[int](2)
 
