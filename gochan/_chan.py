@@ -21,7 +21,7 @@ from ._core import BLOCKED
 from ._ends import Receiver, RecvChan, SendChan, Sender
 from ._errors import ChanClosed, SendOnClosed
 from ._parked import parks
-from ._waiter import STOPPED, bar, stranded, unbar
+from ._waiter import bar, give_back, stranded, unbar
 from ._watched import DONE, NOT_USUAL, Watched
 
 if TYPE_CHECKING:
@@ -150,9 +150,12 @@ class Chan(Watched[T], SendChan[T], RecvChan[T]):
                         return
                     else:
                         key.append(None)
-                except STOPPED:
+                except RecursionError:
                     if not key[1:]:
                         key[1:] = (None,)
+                    raise
+                except KeyboardInterrupt:
+                    give_back(key)
                     raise
         elif left < 0 and (seen := _instrument.quick) is not None:
             budget.left = left + 1
@@ -295,9 +298,12 @@ class Chan(Watched[T], SendChan[T], RecvChan[T]):
                         return value
                     else:
                         key.append(None)
-                except STOPPED:
+                except RecursionError:
                     if not key[1:]:
                         key[1:] = (None,)
+                    raise
+                except KeyboardInterrupt:
+                    give_back(key)
                     raise
         elif left < 0 and (seen := _instrument.quick) is not None:
             budget.left = left + 1
@@ -340,8 +346,11 @@ class Chan(Watched[T], SendChan[T], RecvChan[T]):
                 if self._key[0] and self._buf and self._senders.head is None:
                     try:
                         got = self._buf.popleft()
-                    except STOPPED:
+                    except RecursionError:
                         self._key[1:] = (None,)
+                        raise
+                    except KeyboardInterrupt:
+                        give_back(self._key)
                         raise
                     self._key.append(None)
                     return got, True

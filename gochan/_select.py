@@ -31,7 +31,7 @@ from ._budget import budget
 from ._cases import KINDS, Case, RecvCase, as_case, close_coroutine, elsewhere
 from ._core import BLOCKED
 from ._parked import parks
-from ._waiter import STOPPED, Node, Waiter, bar, unbar
+from ._waiter import Node, Waiter, bar, give_back, unbar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -125,10 +125,14 @@ def _at_once(cases: tuple[Any, ...], biased: bool, drawn: int) -> Any:
         try:
             for key in held:
                 key.append(None)
-        except STOPPED:
+        except RecursionError:
             for key in held:
                 if not key[1:]:
                     key[1:] = (None,)
+            raise
+        except KeyboardInterrupt:
+            for key in held:
+                give_back(key)
             raise
     # BLOCKED: only peers waited there that have been claimed elsewhere
     if peer is BLOCKED or (
@@ -415,9 +419,12 @@ async def select(*cases: Selectable[Case] | None, biased: bool = False) -> Case:
                                 received: Case = case
                                 return received
                             key.append(None)
-                        except STOPPED:
+                        except RecursionError:
                             if not key[1:]:
                                 key[1:] = (None,)
+                            raise
+                        except KeyboardInterrupt:
+                            give_back(key)
                             raise
             done: Any = _at_once(cases, biased, drawn)
             if done is not None:

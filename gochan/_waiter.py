@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from threading import Lock
 
 __all__ = (
-    "STOPPED",
     "Key",
     "Node",
     "Returned",
     "WaitQueue",
     "Waiter",
     "bar",
+    "give_back",
     "rescue",
     "stranded",
     "unbar",
@@ -80,10 +80,23 @@ def unbar(key: Key) -> None:
     key[0] = True
 
 
-# What may be raised while a quick path has the key: where the stack is full nothing
-# can be called, on 3.11 not even C, hence ``key[1:] = (None,)`` to give it back; and
-# asyncio's second Ctrl-C comes after any call.
-STOPPED: Final = (RecursionError, KeyboardInterrupt)
+# A quick path may be left by an error while it has the key. RecursionError: where the
+# stack is full nothing can be called, on 3.11 not even C, hence ``key[1:] = (None,)``
+# to give it back. KeyboardInterrupt: after any call, and in what is awaited.
+
+
+def give_back(key: Key) -> None:
+    """Put the second element in, where an interrupt came, unless that has been done.
+
+    It may have come afterwards, and another thread have taken the key. That one gives
+    it back after a few instructions, as soon as it runs.
+    """
+    for _ in range(100):
+        if len(key) > 1:
+            return
+        sleep(1e-3)
+    key[1:] = (None,)
+
 
 # Those that were claimed where the stack was too full to wake them.
 stranded: Final[list[Waiter]] = []

@@ -23,6 +23,7 @@ from gochan import (
     SendOnClosed,
     WouldBlock,
     _budget,
+    _waiter,
     blocking_select,
     buffers,
     recv,
@@ -323,6 +324,29 @@ def test_an_interrupt_does_not_lose_the_key() -> None:
         go_on.release()
         thread.join()
     assert interrupted == 1000
+
+
+def test_an_interrupt_gives_back_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not what another thread has, which gives it back in its next turn."""
+    turns: list[float] = []
+    key: list[bool | None] = [True]
+    monkeypatch.setattr(_waiter, "sleep", turns.append)
+    _waiter.give_back(key)
+    assert key == [True, None]
+    assert len(turns) == 100
+    _waiter.give_back(key)
+    assert key == [True, None]
+
+    def other_threads_turn(_: float) -> None:
+        if len(turns) == 102:
+            key.append(None)
+        turns.append(0)
+
+    del key[1]
+    monkeypatch.setattr(_waiter, "sleep", other_threads_turn)
+    _waiter.give_back(key)
+    assert len(turns) == 103
+    assert key == [True, None]
 
 
 def test_whoever_takes_the_lock_of_a_channel_bars_the_quick_paths() -> None:
