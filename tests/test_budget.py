@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import threading
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -32,13 +33,39 @@ def _budget_of_test(request: pytest.FixtureRequest) -> Iterator[None]:
     budget = _budget.budget
     before = {name: getattr(budget, name) for name in type(budget).__slots__}
     several = request.param == "counted by thread"
-    # as if another thread had run a loop before
-    budget.loops = frozenset({0} if several else ())
+    # as if another thread, which is still there, had run a loop before
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    budget.loops = frozenset({thread.ident} if several and thread.ident else ())
     budget.threads = several
     budget.full = budget.left = 0 if several else OPERATIONS
     yield
     for name, value in before.items():
         setattr(budget, name, value)
+    over.set()
+    thread.join()
+
+
+def test_threads_that_have_ended_do_not_count(backend: dict[str, Any]) -> None:
+    """Whoever has once run a loop on another thread does not pay for that for ever."""
+    budget = _budget.budget
+    before = budget.threads
+    seen: list[bool] = []
+
+    async def look() -> None:
+        await gochan.yield_()
+        seen.append(budget.threads)
+
+    def run_there() -> None:
+        gochan.run(look, **backend)
+
+    gochan.run(look, **backend)
+    thread = threading.Thread(target=run_there)
+    thread.start()
+    thread.join()
+    gochan.run(look, **backend)
+    assert seen == [before, True, before]
 
 
 # Operations that can always go on, one for each turn of the iterator.
