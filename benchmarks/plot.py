@@ -85,8 +85,15 @@ def _dots(axes: Any, row: RowResult) -> None:
         return
     for place, (value, cell) in enumerate(known):
         axes.plot(value, place, "o", color=_colour(cell.contestant))
-        text = f"  {value:,.0f}" if value >= 100 else f"  {value:.3g}"
-        axes.annotate(text, (value, place), va="center", fontsize=7)
+        text = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+        axes.annotate(
+            text,
+            (value, place),
+            (5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=7,
+        )
     axes.set_yticks(range(len(known)), [cell.label for _, cell in known])
     axes.set_xscale("log")
     # room for the last figure; the figures say it, not the ticks
