@@ -17,6 +17,7 @@ import pytest
 
 import gochan
 from gochan import Chan, _instrument, buffers, go, nil, race, time
+from gochan._waiter import bar
 from gochan.race import Var, _active, _clock
 from gochan.race._clock import Clock, Slots, merged
 from support.idle import settle
@@ -970,3 +971,33 @@ def test_a_scope_from_before_is_cancelled(backend: dict[str, Any]) -> None:
                     await settle()
 
     gochan.run(main, **backend)
+
+
+@pytest.mark.parametrize("received", [True, False])
+def test_a_value_that_is_put_back_brings_what_its_holder_did(
+    backend: dict[str, Any], received: bool
+) -> None:
+    """As when a process that was lent it has ended."""
+    x = Var(0, name="x")
+
+    async def main() -> None:
+        ch = Chan[int](1)
+        await ch.send(1)
+
+        async def borrow() -> None:
+            with ch._lock:
+                bar(ch._key)
+                value, ok, _ = ch._try_recv()
+            assert ok
+            x.store(1)
+            with ch._lock:
+                bar(ch._key)
+                assert ch._put_back(value) is None
+
+        go(borrow)
+        await settle()
+        if received:
+            await ch.recv()
+        x.load()
+
+    assert len(found(main, backend)) == (0 if received else 1)
