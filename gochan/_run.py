@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, TypeVarTuple
 
 import anyio
 
-from . import _instrument
+from . import _backends, _instrument
 from ._backends import running_loop, uninterrupted
 from ._deadlock import Watch
 from ._errors import DeadlockError
@@ -87,8 +87,9 @@ def run(
     # what this thread did comes before the run, what the run did before its return
     if (seen := _instrument.active) is not None:
         seen.release_merge(_instrument.current_party(), root)
+    begin = _backends.passing_options(anyio.run, backend, backend_options)
     try:
-        return anyio.run(
+        return begin(  # type: ignore[no-any-return]
             _run,
             coroutine,
             root,

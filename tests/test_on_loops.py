@@ -546,7 +546,10 @@ async def test_a_loop_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None
     def fail(*args: object, **kwargs: object) -> None:
         raise OSError("too many open files")
 
-    monkeypatch.setattr("anyio.run", fail)
+    def chosen(*_: object) -> Any:
+        return fail
+
+    monkeypatch.setattr("gochan._backends.passing_options", chosen)
     with pytest.raises(ExceptionGroup) as caught:
         async with scope():
             pool = executors.loops(1)

@@ -27,7 +27,7 @@ from ._trio_sleep import Sleep
 from ._trio_waiter import Waiter, firm_waiter, waiter, yield_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import Callable, Coroutine, Generator, Mapping
 
     from . import Ear, Job
 
@@ -55,6 +55,16 @@ for _function in critical:
     trio.lowlevel.enable_ki_protection(_function)
 # those that are loaded later
 _backends.protect = trio.lowlevel.enable_ki_protection
+
+
+def run(
+    fn: Callable[..., Coroutine[Any, Any, Any]],
+    *args: Any,
+    backend: str,
+    backend_options: Mapping[str, Any],
+) -> Any:
+    assert backend == "trio"
+    return trio.run(fn, *args, **backend_options)
 
 
 def running() -> bool:

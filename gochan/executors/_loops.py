@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from .. import _budget, _instrument
+from .. import _backends, _budget, _instrument
 from .._backends import backend
 from .._executor import Away, Executor, here
 from .._scope import coroutine_of
@@ -75,7 +75,8 @@ class _Loop(Executor):
         here[ident] = self
         failure: BaseException | None = None
         try:
-            anyio.run(self.serve, backend=name, backend_options=options)
+            begin = _backends.passing_options(anyio.run, name, options)
+            begin(self.serve, backend=name, backend_options=options)
         except BaseException as error:
             failure = error
         finally:
