@@ -13,7 +13,6 @@ path tells instruments nothing, and so needs no test of its own for them.
 
 from __future__ import annotations
 
-import sys
 import threading
 from _thread import allocate_lock, get_ident
 
@@ -56,9 +55,14 @@ _per_thread = _PerThread()
 
 def started_on_thread() -> None:
     """A loop is about to park on this thread for the first time."""
+    # makes threading know a thread that it has not started, too
+    threading.current_thread()
+    alive = vars(threading)["_active"]
     with _changing:
-        # not those that have ended: they were not ours, and have told nobody
-        _loops((budget.loops & sys._current_frames().keys()) | {get_ident()})
+        # Not those that have ended: they were not ours, and have told nobody.
+        # sys._current_frames() would know as well, and can hang while another thread
+        # is being started.
+        _loops(frozenset(one for one in budget.loops if one in alive) | {get_ident()})
 
 
 def ended_on_thread() -> None:
