@@ -443,11 +443,15 @@ async def cockroach18101(fixed: bool) -> None:
     ready = Chan[bool](6)
 
     async def split_and_scatter() -> None:
-        for _ in range(8):
-            if fixed:
-                await select(send(ready, True), ctx.done())
-            else:
-                await ready.send(True)
+        try:
+            for _ in range(8):
+                if fixed:
+                    await select(send(ready, True), ctx.done())
+                else:
+                    await ready.send(True)
+        finally:
+            # it may have sent nothing at all
+            ready.close()
 
     async def restore() -> None:
         go(split_and_scatter)
