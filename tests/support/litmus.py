@@ -219,16 +219,20 @@ class World:
         calm = 0
         while calm < 3:
             await anyio.lowlevel.checkpoint()
-            if self.place not in ("asyncio", "trio"):
-                time.sleep(0)
+            self._let_threads_run()
             calm = calm + 1 if self._idle() else 0
 
     async def gosched(self) -> None:
         """Let others run."""
-        if _blocks.get():
-            time.sleep(0)
-        else:
+        if not _blocks.get():
             await gochan.yield_()
+        self._let_threads_run()
+
+    def _let_threads_run(self) -> None:
+        # Not for no time: who takes the interpreter's lock again at once keeps the
+        # others from it for seconds.
+        if self.place not in ("asyncio", "trio"):
+            time.sleep(1e-5)
 
     # What runs it
 

@@ -87,7 +87,6 @@ class Clocks(Instrument):
         self._addresses: dict[Hashable, Clock] = defaultdict(dict)
         self._marks: dict[str, tuple[Hashable, Clock]] = {}
         self._accesses: list[tuple[Hashable, bool, Hashable, Clock]] = []
-        self._last: dict[tuple[Hashable, Hashable, bool], Clock] = {}
 
     def access(self, name: Hashable, *, write: bool) -> None:
         self._note(current_party(), name, write)
@@ -95,11 +94,7 @@ class Clocks(Instrument):
     def _note(self, party: Hashable, name: Hashable, write: bool) -> None:
         with self._lock:
             clock = dict(self._clock(party))
-            # who looks again and again, until another thread has been there, is no
-            # further: all pairs of that would take minutes
-            if self._last.get((party, name, write)) != clock:
-                self._last[party, name, write] = clock
-                self._accesses.append((name, write, party, clock))
+            self._accesses.append((name, write, party, clock))
 
     def races(self) -> list[Hashable]:
         """The variables with two unordered accesses, one of them a write."""
