@@ -5,7 +5,7 @@ without a switch the next one yields before it takes effect. The idea is Tokio's
 cooperative budget.
 
 ``budget.left`` is what the hot path reads and counts down. That is exact as long
-as one thread runs event loops. Once a second one does, ``left`` stays at 0, so
+as one thread runs event loops. While a second one does, ``left`` stays at 0, so
 that every operation takes its slow path and asks :func:`spent`, which counts per
 thread. While an instrument is installed ``left`` counts up, from below 0: the hot
 path tells instruments nothing, and so needs no test of its own for them.
@@ -54,9 +54,15 @@ _per_thread = _PerThread()
 
 
 def started_on_thread() -> None:
-    """A backend is about to park on this thread for the first time."""
+    """A loop is about to park on this thread for the first time."""
+    # makes threading know a thread that it has not started, too
+    threading.current_thread()
+    alive = vars(threading)["_active"]
     with _changing:
-        _loops(budget.loops | {get_ident()})
+        # Not those that have ended: they were not ours, and have told nobody.
+        # sys._current_frames() would know as well, and can hang while another thread
+        # is being started.
+        _loops(frozenset(one for one in budget.loops if one in alive) | {get_ident()})
 
 
 def ended_on_thread() -> None:

@@ -47,6 +47,27 @@ def _budget_of_test(request: pytest.FixtureRequest) -> Iterator[None]:
     thread.join()
 
 
+def test_threads_that_have_ended_do_not_count(backend: dict[str, Any]) -> None:
+    """Whoever has once run a loop on another thread does not pay for that for ever."""
+    budget = _budget.budget
+    before = budget.threads
+    seen: list[bool] = []
+
+    async def look() -> None:
+        await gochan.yield_()
+        seen.append(budget.threads)
+
+    def run_there() -> None:
+        gochan.run(look, **backend)
+
+    gochan.run(look, **backend)
+    thread = threading.Thread(target=run_there)
+    thread.start()
+    thread.join()
+    gochan.run(look, **backend)
+    assert seen == [before, True, before]
+
+
 # Operations that can always go on, one for each turn of the iterator.
 
 
