@@ -43,6 +43,7 @@ class Watched(Blocking[T]):
         except IndexError:
             # another thread is at it
             return NOT_USUAL
+        claimed: Any = None
         try:
             queue = self._receivers
             peer: Any = queue.head
@@ -61,7 +62,7 @@ class Watched(Blocking[T]):
                         key.append(None)
                         peer.value = value
                         peer.ok = True
-                        return DONE if peer.settle() else NOT_USUAL
+                        claimed = peer
                 # room in the buffer
                 elif len(self._buf) < self._room:
                     seen.puts(self)
@@ -88,6 +89,9 @@ class Watched(Blocking[T]):
             if len(key) == 1:
                 key.append(None)
             raise
+        # not in there: the key is another thread's to have by now
+        if claimed is not None:
+            return DONE if claimed.settle() else NOT_USUAL
         key.append(None)
         return NOT_USUAL
 
@@ -100,11 +104,12 @@ class Watched(Blocking[T]):
         except IndexError:
             # another thread is at it
             return NOT_USUAL, None
+        claimed: Any = None
+        value: Any = None
         try:
             buf = self._buf
             queue = self._senders
             peer: Any = queue.head
-            value: Any
             if key[0]:
                 # a waiting sender: take the head of the buffer, if there is one, and
                 # let the sender's value have the place at its tail
@@ -124,8 +129,7 @@ class Watched(Blocking[T]):
                             value = buf.popleft()
                         key.append(None)
                         peer.ok = True
-                        peer.settle()
-                        return DONE, value
+                        claimed = peer
                 # a value in the buffer
                 elif buf:
                     seen.takes(self)
@@ -152,5 +156,8 @@ class Watched(Blocking[T]):
             if len(key) == 1:
                 key.append(None)
             raise
+        if claimed is not None:
+            claimed.settle()
+            return DONE, value
         key.append(None)
         return NOT_USUAL, None

@@ -8,6 +8,7 @@ import pytest
 
 import gochan
 from gochan import Chan, Instrument, _instrument, go, race
+from gochan._waiter import Waiter
 from gochan._watched import DONE, NOT_USUAL
 from support.idle import settle
 
@@ -116,6 +117,39 @@ def test_an_event_that_raises(
         assert state(ch) == before
 
     gochan.run(main, **backend)
+
+
+class Passes:
+    """In place of the detector's."""
+
+    @staticmethod
+    def sends_to(*_: object) -> None:
+        pass
+
+    takes_from = sends_to
+
+
+@pytest.mark.parametrize("receives", [False, True])
+async def test_an_interrupt_while_another_thread_has_the_key(receives: bool) -> None:
+    """It comes where the peer is woken, and the key has been given back."""
+    ch = Chan[int]()
+
+    class Peer(Waiter):
+        def settle(self) -> bool:
+            # another thread's quick path is inside
+            del ch._key[1]
+            raise KeyboardInterrupt
+
+    with ch._lock:
+        (ch._senders if receives else ch._receivers).push(Peer(1))
+    seen: Any = Passes()
+    with pytest.raises(KeyboardInterrupt):
+        if receives:
+            ch._recv_watched(seen)
+        else:
+            ch._send_watched(1, seen)
+    # it has it still, and nobody else
+    assert ch._key == [True]
 
 
 def test_a_goroutine_on_it_gives_way(backend: dict[str, Any]) -> None:
