@@ -97,6 +97,10 @@ class Chan(Watched[T], SendChan[T], RecvChan[T]):
                     # a waiting receiver: hand the value over
                     elif peer is not None:
                         if peer.waiter is None:
+                            box = peer.box
+                            if box is not None and not box.draining:
+                                # first, since it may raise: see Mailbox.post()
+                                box.ask()
                             # queue.pop(), in place
                             queue.head = after = peer.next
                             if after is None:
@@ -107,24 +111,18 @@ class Chan(Watched[T], SendChan[T], RecvChan[T]):
                             key.append(None)
                             peer.value = value
                             peer.ok = True
-                            box = peer.box
-                            try:
-                                if box is None:
+                            if box is not None:
+                                # peer.wake(), in place
+                                box.ready.append(peer)
+                                if box.draining or box.armed or box.ask():
+                                    return
+                            else:
+                                try:
                                     if peer.wake():
                                         return
-                                else:
-                                    # peer.wake(), in place
-                                    box.ready.append(peer)
-                                    if box.draining or box.ask():
-                                        return
-                            except RecursionError:
-                                if (
-                                    box is None
-                                    or not box.ready
-                                    or box.ready[-1] is not peer
-                                ):
+                                except RecursionError:
                                     stranded[:0] = (peer,)
-                                return
+                                    return
                         else:
                             node = queue.pop()
                             key.append(None)
@@ -239,6 +237,10 @@ class Chan(Watched[T], SendChan[T], RecvChan[T]):
                     # and let the sender's value have the place at its tail
                     elif peer is not None:
                         if peer.waiter is None:
+                            box = peer.box
+                            if box is not None and not box.draining:
+                                # first, since it may raise: see Mailbox.post()
+                                box.ask()
                             value: T = peer.value
                             if buf:
                                 buf.append(value)
@@ -252,21 +254,15 @@ class Chan(Watched[T], SendChan[T], RecvChan[T]):
                             peer.queue = None
                             key.append(None)
                             peer.ok = True
-                            box = peer.box
-                            try:
-                                if box is None:
+                            if box is not None:
+                                # peer.wake(), in place
+                                box.ready.append(peer)
+                                if not box.draining and not box.armed:
+                                    box.ask()
+                            else:
+                                try:
                                     peer.wake()
-                                else:
-                                    # peer.wake(), in place
-                                    box.ready.append(peer)
-                                    if not box.draining:
-                                        box.ask()
-                            except RecursionError:
-                                if (
-                                    box is None
-                                    or not box.ready
-                                    or box.ready[-1] is not peer
-                                ):
+                                except RecursionError:
                                     stranded[:0] = (peer,)
                             return value
                         node = queue.pop()

@@ -98,7 +98,8 @@ def give_back(key: Key) -> None:
     key[1:] = (None,)
 
 
-# Those that were claimed where the stack was too full to wake them.
+# Those that were claimed where the stack was too full to wake them. The next wait on
+# their runtime, or the end of a drain, does.
 stranded: Final[list[Waiter]] = []
 
 

@@ -6,6 +6,7 @@ returns, or raises and has changed nothing.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from gochan import Chan, go, recv, run, select, send
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
+    from types import FrameType
 
     Operation = Callable[[Chan[int], int], Awaitable[object]]
 
@@ -133,6 +135,62 @@ def test_receivers(
         return await ch.recv()
 
     assert run(main, **backend) == recursion.done
+
+
+@pytest.mark.parametrize("kind", ["send", "send, buffered", "recv", "recv, buffered"])
+def test_where_the_loop_has_yet_to_be_asked(kind: str) -> None:
+    """A task that asyncio itself has resumed; and nothing of gochan's follows.
+
+    On trio those who could not be woken wait for the next wait on a channel.
+    """
+    sends = kind in SENDS
+    cap, operate = SENDS[kind] if sends else RECEIVES[kind]
+
+    async def down(ch: Chan[int], frames: int) -> None:
+        if frames > 0:
+            await down(ch, frames - 1)
+        else:
+            await operate(ch, 0)
+
+    async def one(room: int) -> bool:
+        ch = Chan[int](cap if sends else 0)
+        done: list[object] = []
+
+        async def peer() -> None:
+            done.append(await (ch.recv() if sends else ch.send(0)))
+
+        task = asyncio.ensure_future(peer())
+        await rest()
+        happened = True
+        try:
+            await down(ch, sys.getrecursionlimit() - _depth() - room)
+        except RecursionError:
+            happened = False
+        await rest()
+        assert len(ch._key) == 2
+        assert len(done) == happened
+        task.cancel()
+        await asyncio.wait([task])
+        return happened
+
+    async def main() -> set[bool]:
+        return {await one(room) for room in range(60)}
+
+    # the end of the stack was somewhere in it
+    assert asyncio.run(main()) == {True, False}
+
+
+async def rest() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def _depth() -> int:
+    frame: FrameType | None = sys._getframe(1)
+    count = 0
+    while frame is not None:
+        frame, count = frame.f_back, count + 1
+    return count
 
 
 @pytest.mark.parametrize("kind", SENDS)

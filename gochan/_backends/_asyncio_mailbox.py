@@ -71,12 +71,19 @@ class Mailbox:
         self.context = Context()
 
     def post(self, woken: Any) -> bool:
-        """Let ``woken`` run soon; from any thread. False if the loop is closed."""
+        """Let ``woken`` run soon; from any thread. False if the loop is closed.
+
+        The drain is asked for first: where the stack is full that raises, and then
+        nothing has happened. It may have come and gone before ``woken`` is there, on
+        another thread.
+        """
+        if not self.draining and not self.ask():
+            return False
         self.ready.append(woken)
-        return self.draining != 0 or self.ask()
+        return self.draining != 0 or self.armed or self.ask()
 
     def ask(self) -> bool:
-        """Have ``ready`` drained, which has been appended to."""
+        """Have ``ready`` drained. False if the loop is closed."""
         if self.loop.is_closed():
             self.ready.clear()
             return False

@@ -143,15 +143,7 @@ class Waiter(AsyncWaiter):
             deliver_later(self.box.loop, self.late)
 
     def wake(self) -> bool:
-        box = self.box
-        box.ready.append(self)
-        if box.draining != 0:
-            return True
-        try:
-            return box.ask()
-        except RecursionError:
-            box.ready.remove(self)
-            raise
+        return self.box.post(self)
 
     # The protocol that asyncio.Task speaks
 
