@@ -385,7 +385,7 @@ def test_somebody_else_is_around_what_watches() -> None:
     async def main() -> None:
         loop: Any = asyncio.get_running_loop()
         ours = loop._selector.select
-        loop._selector.select = lambda timeout=None: ours(timeout)
+        loop._selector.select = functools.partial(ours)
         await gochan.time.sleep(0)
 
     run(main, backend="asyncio")
