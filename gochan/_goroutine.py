@@ -263,7 +263,7 @@ class Goroutine(Generic[R_co]):
         with suppress(Exception):
             error.add_note(note)
 
-    # What the nursery calls: see _backends.Job
+    # What the nursery calls: see _backends._parts.Job
 
     def finished(self, result: Any, error: BaseException | None) -> None:
         """The nursery's: the function has returned or raised."""

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType, TracebackType
     from typing import Self
 
-    from ._backends import Backend, Clock, Nursery
+    from ._backends._parts import Backend, Clock, Nursery
     from ._executor import AnyExecutor
 
 __all__ = (

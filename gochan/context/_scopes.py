@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from .._backends import Backend, Ear
+    from .._backends._parts import Backend, Ear
 
 __all__ = ("ContextScope", "from_scope")
 

@@ -34,7 +34,7 @@ from ._base import Canceled, Context, DeadlineExceeded
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .._backends import Alarm, Clock
+    from .._backends._parts import Alarm, Clock
     from .._ends import RecvChan
 
 __all__ = (

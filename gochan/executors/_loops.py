@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Literal
 
-    from .._backends import AsyncWaiter, Nursery
+    from .._backends._parts import AsyncWaiter, Nursery
     from .._goroutine import Goroutine
 
 __all__ = ("Loops",)

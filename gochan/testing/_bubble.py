@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from .._backends import Sleep
+    from .._backends._parts import Sleep
     from .._instrument import Instrument
     from .._live import Look
     from .._scope import Scope

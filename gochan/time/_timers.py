@@ -21,7 +21,7 @@ from ._ticks import Ticks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .._backends import Alarm
+    from .._backends._parts import Alarm
     from .._ends import RecvChan
     from .._scope import Scope
 
