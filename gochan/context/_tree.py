@@ -28,8 +28,8 @@ from .._chan import Chan
 from .._ends import Receiver
 from .._errors import Panic
 from .._nil import nil
-from .._select import enlist_callback
 from ._base import Canceled, Context, DeadlineExceeded
+from ._callback import enlist_callback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
