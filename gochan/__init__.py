@@ -16,7 +16,9 @@ Where things are; each module imports only what stands below it:
     _run         run, arun: the root scope
     _deadlock    when a run is stuck        _graph   who waits for whom
     _leaked      what nobody can wake       _live    what each goroutine does
-    _scope       go, scope, yield_          _goroutine  Goroutine
+    _go          go, yield_                 _callable  what go and run are given
+    _scope       scope: who owns what runs  _tenants   what is closed at its end
+    _goroutine   Goroutine
     _blocking_select   select for threads, and select_nowait
     _select      select over cases          _table   the cases of one call
     _cases       recv(ch), send(ch, v)
@@ -57,12 +59,13 @@ from ._errors import (
     SendOnClosed,
     WouldBlock,
 )
+from ._go import go, yield_
 from ._goroutine import Goroutine
 from ._instrument import Instrument
 from ._live import GoroutineInfo
 from ._nil import nil
 from ._run import arun, run
-from ._scope import Scope, go, scope, yield_
+from ._scope import Scope, scope
 from ._seeing import dump, dump_on_signal, goroutines
 from ._select import select
 from .executors import _default_fibers as fibers

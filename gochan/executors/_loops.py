@@ -16,8 +16,8 @@ import anyio
 
 from .. import _backends, _budget, _instrument
 from .._backends import backend
+from .._callable import coroutine_of
 from .._executor import Away, Executor, here
-from .._scope import coroutine_of
 from ._crew import Crew, Sized, check_count
 
 if TYPE_CHECKING:
