@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 import anyio.lowlevel
 
 from .. import _budget
-from . import AsyncWaiter, any_park, any_waiter, any_yield
 from . import _asyncio_mailbox as boxes
+from . import any_park, any_waiter, any_yield
 from ._asyncio_anyio import folded, task_states
 from ._asyncio_late import deliver_later, due, overdue
 from ._asyncio_mailbox import DONE, mailbox
+from ._parts import AsyncWaiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterable
     from types import FrameType
 
-    from .._backends import Sleep
+    from .._backends._parts import Sleep
     from .._live import Look
 
 __all__ = ("NAP", "awaits_outside", "others_may_come")
