@@ -270,7 +270,8 @@ class Scope:
             if not self._errors or (self._nursery.exits and _exit_in(self._errors)):
                 raise
         finally:
-            self._open = False
+            with moving:
+                self._open = False
             while self._ending:
                 self._ending.pop()()
             if self._tenants is not None:
