@@ -564,17 +564,16 @@ async def test_what_is_made_for_a_scope_while_it_is_left(
         def _join(self) -> None:
             pass
 
-    class Slow(Tenants):
-        def __init__(self) -> None:
-            found.set()
-            leaving.wait(30)
-            # it must not be left before this has returned, so there is no event for it
-            deadline = time.monotonic() + 0.05
-            while outermost._open and time.monotonic() < deadline:
-                pass
-            super().__init__()
+    def tenants() -> Tenants:
+        found.set()
+        leaving.wait(30)
+        # it must not be left before this has returned, so there is no event for it
+        deadline = time.monotonic() + 0.05
+        while outermost._open and time.monotonic() < deadline:
+            pass
+        return Tenants()
 
-    monkeypatch.setattr(_scope, "Tenants", Slow)
+    monkeypatch.setattr(_scope, "Tenants", tenants)
     async with scope() as outermost:
         made = Tenant()
         thread = threading.Thread(target=outermost._tenant, args=("key", lambda: made))
