@@ -12,12 +12,13 @@ Invariants:
    costs two comparisons.
 3. A slot is used again only for later times than all that it has had.
 
-Nothing here takes a lock. A clock is changed by its own party while that runs, and by
-one peer while it is parked; the instrument's contract.
+No clock takes a lock. It is changed by its own party while that runs, and by one peer
+while it is parked; the instrument's contract.
 """
 
 from __future__ import annotations
 
+from _thread import allocate_lock
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -42,17 +43,25 @@ class Slots:
         # slots whose clock nobody refers to any more, with the time they had
         self.free: deque[tuple[int, int]] = deque()
         self.used = 0
+        self._lock = allocate_lock()
         # clocks of parties that have ended, the longest ended first
         self.ended: deque[ref[Clock]] = deque()
 
     def take(self, clock: Clock) -> None:
         """Give ``clock`` a slot and a time."""
-        if self.free:
+        try:
             clock.slot, last = self.free.popleft()
+        except IndexError:
+            # there is none, or another thread was faster
+            pass
+        else:
             clock.time = last + 1
             return
-        while self.used >= SLOTS and self.ended:
-            last_user = self.ended.popleft()()
+        while self.used >= SLOTS:
+            try:
+                last_user = self.ended.popleft()()
+            except IndexError:
+                break
             if last_user is not None and last_user.slots is not None:
                 # As if its end came before: that can hide a race between the two,
                 # and never makes one up.
@@ -60,9 +69,10 @@ class Slots:
                 clock.slot, clock.time = last_user.slot, last_user.time + 1
                 last_user.slots = None
                 return
-        clock.slot = self.used
+        with self._lock:
+            clock.slot = self.used
+            self.used += 1
         clock.time = 1
-        self.used += 1
 
 
 class Clock:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from _thread import allocate_lock
+from _thread import RLock
 from typing import TYPE_CHECKING, Any, Literal, final
 from weakref import ref
 
@@ -64,7 +64,9 @@ class Detector(Instrument):
         self._find = self._parties.find
         self._report = report
         self._check = Strict if mode == "strict" else AwaitAtomic
-        self._lock = allocate_lock()
+        # What is made under it may collect garbage, and a __del__ may access variables:
+        # so the same thread may take it again.
+        self._lock = RLock()
         self._entered = False
         self._known: set[tuple[str, frozenset[tuple[str, int]]]] = set()
         self._addresses: dict[int, Address] = {}

@@ -13,13 +13,13 @@ for a while, and let go once nothing else refers to them; see ``_sweep``.
 from __future__ import annotations
 
 import sys
-from _thread import allocate_lock
+from _thread import RLock
 from types import MemberDescriptorType, ModuleType
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from . import _active
-from ._shadow import Shadow
+from ._shadow import Shadow, first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -78,7 +78,8 @@ class Places:
 
     def __init__(self, owner: Detector) -> None:
         self._owner = owner
-        self._lock = allocate_lock()
+        # as the detector's
+        self._lock = RLock()
         self._weak: dict[int, tuple[Any, dict[Hashable, Shadow]]] = {}
         self._kept: dict[int, tuple[Any, dict[Hashable, Shadow]]] = {}
         self._most = KEPT
@@ -131,7 +132,12 @@ class Places:
         """The shadow of a global or closure variable."""
         shadow = cell.shadow
         if shadow is None or shadow.owner is not self._owner:
-            shadow = cell.shadow = Shadow(self._owner, cell.name)
+            made = Shadow(self._owner, cell.name)
+            with first:
+                # as for a Var
+                shadow = cell.shadow
+                if shadow is None or shadow.owner is not self._owner:
+                    shadow = cell.shadow = made
         return shadow
 
     def clear(self) -> None:

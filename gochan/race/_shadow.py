@@ -11,7 +11,7 @@ same party has done the same since its last release.
 
 from __future__ import annotations
 
-from _thread import get_ident
+from _thread import allocate_lock, get_ident
 from typing import TYPE_CHECKING
 
 from .._backends import running_loop
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ._clock import Clock
     from ._stack import Stack
 
-__all__ = ("AwaitAtomic", "Shadow", "Side", "Strict", "loop_here")
+__all__ = ("AwaitAtomic", "Shadow", "Side", "Strict", "first", "loop_here")
 
 # how many unordered reads are remembered of one variable
 READERS = 128
@@ -82,6 +82,10 @@ class Shadow:
         self.home: int | None = None
         self.version = 0
 
+
+# Held while a variable is given its shadow, and nothing is made meanwhile: that could
+# collect garbage, and so run code of others.
+first = allocate_lock()
 
 # one side of a race: what was done, by whom, and where
 Side = tuple[str, "Clock", "Stack"]

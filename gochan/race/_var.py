@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 
 from . import _active
-from ._shadow import Shadow
+from ._shadow import Shadow, first
 
 if TYPE_CHECKING:
     from ._detector import Detector
@@ -63,7 +63,12 @@ def _shadow(var: Var[Any], seen: Detector) -> Shadow:
     shadow = var._shadow
     if shadow is None or shadow.owner is not seen:
         name = "a Var" if var.name is None else f"Var {var.name!r}"
-        shadow = var._shadow = Shadow(seen, name)
+        made = Shadow(seen, name)
+        with first:
+            # two may be the first at the same time, and they are who races
+            shadow = var._shadow
+            if shadow is None or shadow.owner is not seen:
+                shadow = var._shadow = made
     return shadow
 
 
