@@ -266,10 +266,11 @@ async def test_cancelled_while_it_waits_for_goroutines() -> None:
     ch = Chan[int]()
     started: list[Goroutine[int]] = []
     async with scope():
-        with anyio.move_on_after(0.01) as patience:
+        with anyio.CancelScope() as patience:
             async with executors.threads(2) as pool:
                 started.append(go(wait, ch, on=pool))
                 await parked(*started)
+                patience.cancel()
         assert patience.cancelled_caught
         assert started[0].state == "parked"
         await ch.send(1)

@@ -385,8 +385,8 @@ def test_what_threads_wait_for(seen: Recorder, monkeypatch: pytest.MonkeyPatch) 
     mu = locked()
     seen.events.clear()
     thread = start(mu.blocking_lock)
-    until(lambda: mu._waiters)
-    assert "goroutine_parked thread sync.Mutex.Lock Mutex" in seen.events
+    # it is told of after it has been queued
+    until(lambda: "goroutine_parked thread sync.Mutex.Lock Mutex" in seen.events)
     mu.unlock()
     thread.join()
     # it took it itself
