@@ -422,6 +422,16 @@ def _full(big: bool) -> list[Row]:
             _cells(("gochan/asyncio", "gochan/trio", "culsans", "aiologic"), cap=128),
             slices=_SLICES,
         ),
+        Row(
+            "computing",
+            "4 workers compute for half a millisecond, on some executor: each item",
+            "computing",
+            _cells(
+                ("on the loop", "on loops(2)", "on threads", "on processes"),
+                steps=10_000,
+            ),
+            slices=_SLICES,
+        ),
         _process("process_parent", 128, 1_000),
         _process("process_worker", 128, 1_000),
         _process("process_array", 8, 8_000_000),

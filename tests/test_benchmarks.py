@@ -88,6 +88,15 @@ def test_every_shape_runs_between_processes(name: str) -> None:
     contestant.close()
 
 
+@pytest.mark.parametrize("where", ["the loop", "loops(2)", "threads", "processes"])
+def test_computing(where: str) -> None:
+    contestant: Any = make(f"on {where}")
+    assert contestant.measure("computing", 10, {"steps": 10}).values["ns"] > 0
+    with pytest.raises(base.Unsupported):
+        contestant.measure("spsc", 10, {"cap": 8})
+    contestant.close()
+
+
 def test_what_a_contestant_cannot_do_is_said() -> None:
     with pytest.raises(base.Unsupported, match="rendezvous"):
         ours_threads.make("").measure("seq", 1, {"cap": 0})

@@ -53,6 +53,10 @@ CONTESTANTS: Final[Mapping[str, _How]] = {
     "queue.SimpleQueue": _How("peer_queue", "SimpleQueue"),
     "threads": _How("threads"),
     "multiprocessing.Queue": _How("processes", "multiprocessing"),
+    "on the loop": _How("computing", "", ("gochan-csp",)),
+    "on loops(2)": _How("computing", "loops", ("gochan-csp",)),
+    "on threads": _How("computing", "threads", ("gochan-csp",)),
+    "on processes": _How("computing", "processes", ("gochan-csp",)),
     "pygo-routines": _How("peer_pygo", "", ("pygo-routines",)),
     "asyncio.sleep(0)": _How("limits", "asyncio"),
     "trio checkpoint": _How("limits", "trio", ("trio",)),
@@ -69,6 +73,8 @@ def ours_for(name: str) -> str:
     """The contestant of ours that ``name`` is compared with."""
     if name == "multiprocessing.Queue" or name.startswith("gochan/processes"):
         return "gochan/processes"
+    if name.startswith("on "):
+        return "on the loop"
     _, _, where = name.partition("/")
     if where == "uvloop":
         return "gochan/uvloop"
