@@ -15,7 +15,7 @@ import pytest
 import gochan
 from gochan import Chan, context, go, scope, sync
 from support import processes_model as there
-from support.census import METHOD
+from support.census import METHOD, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -105,8 +105,9 @@ async def test_c3_from_here(pool: Any, files: Iterator[Path]) -> None:
         async with scope():
             g = go_(there.send_and_read, path, ch, on=pool)
             # until it waits: an answer that comes at once has come by then
-            while not ch.stats().waiting_senders and g.state != "done":
-                await gochan.yield_()
+            await eventually(
+                lambda: ch.stats().waiting_senders or g.state == "done"  # noqa: B023
+            )
             path.touch()
             await ch.recv()
             assert await g
