@@ -221,9 +221,33 @@ def _poll(table: Sequence[Case], biased: bool, drawn: int = -1) -> Case | None:
     return None
 
 
+class Lent(Exception):
+    """Nothing is ready, but values of one of the channels are lent.
+
+    Raised to who does not wait. ``values`` is what the channel knows of them.
+    """
+
+    def __init__(self, values: Any) -> None:
+        self.values = values
+
+
+def _at_once_or_not(table: Sequence[Case], biased: bool) -> Case | None:
+    """A whole select with a default; it may have to wait for what is lent."""
+    while True:
+        try:
+            return _poll(table, biased) or _enlist(table, biased, None)
+        except Lent as lent:
+            if not lent.values.come_home():
+                return None
+
+
 @uninterrupted
 def _enlist(table: Sequence[Case], biased: bool, waiter: Waiter | None) -> Case | None:
-    """Pass 2. The chosen case, done; or None, with ``waiter`` queued on all."""
+    """Pass 2. The chosen case, done; or None, with ``waiter`` queued on all.
+
+    Raises:
+        Lent: there is no waiter, and values are lent.
+    """
     while True:
         done = _look(table, biased, waiter)
         if done is None:
@@ -248,6 +272,7 @@ def _look(
     held: list[Lock] = []
     taking = filter(_take, [channel._lock for channel in ordered])
     letting_go = map(_let_go, held)
+    lent: list[Any] = []
     try:
         try:
             held.extend(taking)
@@ -256,6 +281,10 @@ def _look(
             done = _first_ready(table, biased)
             if done is None and waiter is not None:
                 _queue(table, waiter, biased or len(ordered) == len(table))
+            elif done is None:
+                for case in table:
+                    if case._target is not None and not case._sends:
+                        lent += filter(None, (case._target._ahead,))
             for channel in ordered:
                 unbar(channel._key)
         finally:
@@ -265,6 +294,8 @@ def _look(
         if waiter is not None:
             waiter.withdraw()
         raise
+    if lent:
+        raise Lent(lent[0])
     return done
 
 
@@ -500,7 +531,7 @@ def select_nowait(*cases: Selectable[Case] | None, biased: bool = False) -> Case
     table = _table(cases)
     if (other := elsewhere(table)) is not None:
         return cast("Case | None", other.select_nowait(table, biased))
-    return _poll(table, biased) or _enlist(table, biased, None)
+    return _at_once_or_not(table, biased)
 
 
 @overload
@@ -576,7 +607,8 @@ def blocking_select(
     table = _table(cases)
     if (other := elsewhere(table)) is not None:
         return cast("Case", other.blocking_select(table, biased, timeout))
-    if (chosen := _poll(table, biased)) is not None:
+    chosen = _at_once_or_not(table, biased) if timeout == 0 else _poll(table, biased)
+    if chosen is not None:
         return chosen
     waiter = _thread.waiter()
     try:

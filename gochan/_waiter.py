@@ -35,6 +35,7 @@ __all__ = (
     "Key",
     "Node",
     "Returned",
+    "Shut",
     "WaitQueue",
     "Waiter",
     "bar",
@@ -78,6 +79,16 @@ def bar(key: Key | None) -> None:
 def unbar(key: Key) -> None:
     """Let the quick paths in again; the lock is about to be released."""
     key[0] = True
+
+
+class Shut(list["bool | None"]):
+    """A key that lets no quick path in. In place of a channel's own for a while."""
+
+    __slots__ = ()
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if index != 0:
+            super().__setitem__(index, value)
 
 
 # A quick path may be left by an error while it has the key. RecursionError: where the
@@ -347,8 +358,9 @@ class WaitQueue:
                 finally:
                     key[1:] = (None,)
         with self.lock:
-            bar(key)
-            # it may have been claimed while we waited for the lock
+            # it may have been replaced meanwhile: see Shut
+            bar(self.key)
+            # or the node been claimed
             if node.queue is not self:
                 return False
             self.remove(node)

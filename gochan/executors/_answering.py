@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
     from .._chan import Chan
     from ._link import Link
+    from ._pickling import Packed
 
     Undo = Callable[[], object]
 
-__all__ = ("Answering", "nothing")
+__all__ = ("Answering", "nothing", "put_back")
 
 
 class Answering:
@@ -48,6 +49,7 @@ class Answering:
         value: Any,
         undo: Undo,
         done: Undo | None = None,
+        lend: Callable[[Packed], None] | None = None,
     ) -> None:
         """Send an answer with a value in it, which comes back if nobody gets it.
 
@@ -57,6 +59,7 @@ class Answering:
             value: what it is answered with.
             undo: called if it is not acknowledged.
             done: called if it is.
+            lend: sends more with it; called before it is sent, with what it is.
         """
         link = self.link
         try:
@@ -73,6 +76,8 @@ class Answering:
             if here:
                 link.unacked[request] = undo, done
         if here:
+            if lend is not None:
+                lend(packed)
             link.post(kind, 0, request, packed)
         else:
             undo()
@@ -89,16 +94,21 @@ class Answering:
     def undo(self, channel: Chan[Any], value: Any) -> Undo:
         party = self.link.party
 
-        def put_back() -> None:
+        def undo() -> None:
             with _instrument.acting(party):
-                while True:
-                    with channel._lock:
-                        bar(channel._key)
-                        peer = channel._put_back(value)
-                    if peer is None or peer.settle():
-                        return
+                put_back(channel, value)
 
-        return put_back
+        return undo
+
+
+def put_back(channel: Chan[Any], value: Any) -> None:
+    """Undo a receive."""
+    while True:
+        with channel._lock:
+            bar(channel._key)
+            peer = channel._put_back(value)
+        if peer is None or peer.settle():
+            return
 
 
 def nothing() -> None:

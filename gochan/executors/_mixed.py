@@ -160,7 +160,7 @@ class Mixed:
         here, there = _sides(table)
         for far, part in _runs(table, here, there, biased):
             if not far:
-                done = _poll(part, biased)
+                done = _in_place(part, _select._at_once_or_not, part, biased)
             else:
                 packed = self.other.pack(part, biased)
                 answer = self.other.link.call(SELECT + NOWAIT, 0, packed)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from functools import partial
 from pickle import loads
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +18,8 @@ from .._cases import RecvCase, SendCase
 from .._core import BLOCKED, Core
 from .._errors import SendOnClosed
 from .._waiter import Waiter, bar, unbar
-from . import _home, _lending
+from . import _ahead, _home, _lending
+from ._ahead import Pace
 from ._answering import Answering, nothing
 from ._pickling import unpack
 from ._protocol import (
@@ -42,7 +44,9 @@ if TYPE_CHECKING:
 
     from .._cases import Case
     from .._chan import Chan
+    from ._ahead import Ahead
     from ._link import Link
+    from ._pickling import Packed
 
 __all__ = ("Parked", "Server")
 
@@ -95,6 +99,8 @@ class Server(Answering):
         self.relays: dict[int, Relay] = {}
         # by channel: how many sends were answered since somebody else wanted room
         self._rows: dict[int, int] = {}
+        # by channel: how the other side receives from it
+        self._paces: dict[int, Pace] = {}
 
     # Requests
 
@@ -127,9 +133,10 @@ class Server(Answering):
                 elif operation == SEND:
                     self._send(thing, target, request, value, wait)
                 elif operation == RECV:
-                    self._recv(thing, request, wait)
+                    # one that is relayed has a payload: what is lent is not
+                    self._recv(thing, target, request, wait, lends=not payload)
                 elif operation == CALL:
-                    self.answer(RESULT, request, _call(thing, *value))
+                    self._called(thing, request, value)
                 else:
                     raise TypeError(f"there is no request {kind}")
         except BaseException as error:  # of who has asked
@@ -207,30 +214,93 @@ class Server(Answering):
             channel: Any = thing  # pyright: ignore[reportUnknownVariableType]
             _lending.returned(channel, self.link, slots)
 
-    def _recv(self, channel: Chan[Any], request: int, wait: bool) -> None:
+            if slots is None:
+                self._paces.pop(number, None)
+                _ahead.unused(channel, self.link, None)
+
+    def taken(self, number: int, serial: int) -> None:
+        """The other side has received what it was lent. On the reader's thread."""
+        channel = self.thing(number)
+        with self._acting():
+            _ahead.taken(channel, serial)
+
+    def unused(self, number: int, serial: int) -> None:
+        """The other side will not receive the rest of what it was lent."""
+        pace = self._paces.get(number)
+        if pace is not None:
+            pace.interrupted()
+        _ahead.unused(self.thing(number), self.link, serial)
+
+    def _recv(
+        self,
+        channel: Chan[Any],
+        number: int,
+        request: int,
+        wait: bool,
+        lends: bool = False,
+    ) -> None:
+        pace = None
+        if lends and (channel._size or channel._unbounded()):
+            pace = self._paces.get(number)
+            if pace is None:
+                pace = self._paces[number] = Pace()
+
         def finish(parked: Parked) -> None:
             self._received(channel, request, parked.value, parked.ok)
+            if pace is not None:
+                pace.answered()
 
+        lend = None
+        if pace is not None and pace.asks():
+            lend = partial(_ahead.lend, channel, self.link, number)
         with channel._lock:
             bar(channel._key)
             value, ok, peer = channel._try_recv()
             if peer is BLOCKED and wait:
                 parked = self._parks(request, finish)
                 channel._park(parked, channel._receivers, "chan receive")
+            ahead = channel._ahead
             unbar(channel._key)
-        if peer is BLOCKED:
-            if not wait:
+        if peer is not BLOCKED:
+            if peer is not None:
+                peer.settle()
+            self._received(channel, request, value, ok, lend)
+            if pace is not None:
+                pace.answered()
+        elif not wait:
+            if ahead is None:
                 self.link.post(BLOCKS, 0, request)
-            return
-        if peer is not None:
-            peer.settle()
-        self._received(channel, request, value, ok)
+            else:
+                again = partial(self._recv, channel, number, request, wait)
+                self._postpone(ahead, request, again)
 
-    def _received(self, channel: Chan[Any], request: int, value: Any, ok: bool) -> None:
+    def _received(
+        self,
+        channel: Chan[Any],
+        request: int,
+        value: Any,
+        ok: bool,
+        lend: Callable[[Packed], None] | None = None,
+    ) -> None:
         if ok:
-            self.deliver(VALUE, request, value, self.undo(channel, value))
+            undo = self.undo(channel, value)
+            self.deliver(VALUE, request, value, undo, None, lend)
         else:
             self.link.post(CLOSED, 0, request)
+
+    def _postpone(self, ahead: Ahead, request: int, call: Callable[[], None]) -> None:
+        """Do what a request asks for when nothing is lent any more."""
+
+        def again() -> None:
+            # perhaps on the thread of another link's reader
+            try:
+                with self._acting():
+                    call()
+            except BaseException as error:  # of who has asked
+                self.fail(request, error)
+
+        if not ahead.later(again):
+            again()
 
     def _select(
         self,
@@ -267,6 +337,10 @@ class Server(Answering):
                 done = _select._enlist(table, biased, parked)
                 if done is not None and wait:
                     self._unparks(request)
+        except _select.Lent as lent:
+            again = partial(self._select, request, wait, biased, cases)
+            self._postpone(lent.values, request, again)
+            return
         except SendOnClosed as error:
             self._unparks(request)
             targets = [case._target if case._sends else None for case in table]
@@ -288,6 +362,15 @@ class Server(Answering):
         else:
             undo = self.undo(channel, value) if ok else nothing
             self.deliver(CHOSEN, request, (index, ok, value if ok else None), undo)
+
+    def _called(self, thing: Any, request: int, value: tuple[Any, ...]) -> None:
+        ahead: Ahead | None = getattr(thing, "_ahead", None)
+        # who has what is lent has told what it has taken
+        if ahead is not None and ahead.link is not self.link and value[0] in _COUNTING:
+            again = partial(self._called, thing, request, value)
+            self._postpone(ahead, request, again)
+        else:
+            self.answer(RESULT, request, _call(thing, *value))
 
     # Waiting
 
@@ -357,6 +440,7 @@ _OF_CHANNELS: Final[dict[str, Callable[[Any], Any]]] = {
     "len": len,
     "stats": lambda channel: channel.stats(),
 }
+_COUNTING: Final = ("len", "stats")
 
 
 def _call(thing: Any, method: str, *args: Any) -> Any:
