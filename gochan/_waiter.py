@@ -82,13 +82,17 @@ def unbar(key: Key) -> None:
 
 
 class Shut(list["bool | None"]):
-    """A key that lets no quick path in. In place of a channel's own for a while."""
+    """A key that lets no quick path in, in place of a channel's own for a while.
+
+    It stays as it is: there is nobody for bar() to wait for, and unbar() changes
+    nothing. Who takes the second element, and is left no stack to append it again,
+    leaves it missing: then it is as if another thread always had it.
+    """
 
     __slots__ = ()
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if index != 0:
-            super().__setitem__(index, value)
+        pass
 
 
 # A quick path may be left by an error while it has the key. RecursionError: where the

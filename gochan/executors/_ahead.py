@@ -277,27 +277,30 @@ def lend(channel: Chan[Any], link: Link, number: int, answer: Packed) -> None:
     after.settle(channel)
 
 
-def taken(channel: Chan[Any], serial: int) -> None:
-    """The other side has received one of what it was lent."""
+def taken(channel: Chan[Any], link: Link, count: int) -> None:
+    """``link`` has received so many of the values that it was lent."""
     after = None
     with channel._lock:
-        bar(channel._key)
+        # nobody gets the key meanwhile
         ahead: Ahead | None = channel._ahead
         assert ahead is not None
-        assert ahead.serial == serial
-        if (seen := _instrument.active) is not None:
-            _edges.taken(seen, channel)
+        assert ahead.link is link
+        seen = _instrument.active
         # not to be deleted before the lock has been released
-        value = channel._buf.popleft()
-        ahead.count -= 1
+        values: list[Any] = []
+        for _ in range(count):
+            if seen is not None:
+                _edges.taken(seen, channel)
+            values.append(channel._buf.popleft())
+        ahead.count -= count
         if not ahead.count:
             after = After()
             ahead.end(after)
+            unbar(channel._key)
         elif channel._senders.head is not None:
             after = After()
             admit(channel, after.sent)
-        unbar(channel._key)
-    del value
+    del values
     if after is not None:
         after.settle(channel)
 

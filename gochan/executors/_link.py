@@ -97,11 +97,14 @@ class Link(Holding):
     def _read(self) -> None:
         serve = self.serve
         assert serve is not None
-        for kind, target, request, payload, buffers in self.stream.messages():
+        messages = self.stream.messages(serve.taken_so_far)
+        for kind, target, request, payload, buffers in messages:
+            if kind == TAKEN:
+                serve.taken(target)
+                continue
+            serve.taken_so_far()
             if kind == SENT:
                 serve.sent(target, payload)
-            elif kind == TAKEN:
-                serve.taken(target, request)
             elif kind < DONE:
                 serve.request(kind, target, request, payload, buffers)
             elif kind < WITHDRAW:

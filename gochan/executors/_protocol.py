@@ -89,7 +89,7 @@ SENT: Final = 71
 LEND: Final = 72
 RECALL: Final = 73
 RETURNED: Final = 74
-# about receives that need no asking; what is lent has a number, in place of the request
+# about receives that need no asking; the number of the loan is in place of the request
 AHEAD: Final = 75
 TAKEN: Final = 76
 RECLAIM: Final = 77

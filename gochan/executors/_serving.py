@@ -101,6 +101,8 @@ class Server(Answering):
         self._rows: dict[int, int] = {}
         # by channel: how the other side receives from it
         self._paces: dict[int, Pace] = {}
+        # how many values it has taken, of which channel, that are not accounted for
+        self._taken = self._taken_of = 0
 
     # Requests
 
@@ -218,11 +220,21 @@ class Server(Answering):
                 self._paces.pop(number, None)
                 _ahead.unused(channel, self.link, None)
 
-    def taken(self, number: int, serial: int) -> None:
-        """The other side has received what it was lent. On the reader's thread."""
-        channel = self.thing(number)
-        with self._acting():
-            _ahead.taken(channel, serial)
+    def taken(self, number: int) -> None:
+        """The other side has received a value that it was lent."""
+        if self._taken and self._taken_of != number:
+            self.taken_so_far()
+        self._taken_of = number
+        self._taken += 1
+
+    def taken_so_far(self) -> None:
+        """Account for those that have been taken, all at once."""
+        count = self._taken
+        if count:
+            self._taken = 0
+            channel = self.thing(self._taken_of)
+            with self._acting():
+                _ahead.taken(channel, self.link, count)
 
     def unused(self, number: int, serial: int) -> None:
         """The other side will not receive the rest of what it was lent."""

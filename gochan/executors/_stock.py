@@ -81,7 +81,7 @@ class Stocks:
             return
         if taken:
             stock.values.popleft()
-            self.link.stream.post(TAKEN, stock.number, stock.serial)
+            self.link.stream.post(TAKEN, stock.number)
         if not stock.values:
             # which the home can count
             del self.by_number[stock.number]
