@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import traceback
 from typing import TYPE_CHECKING, Any
 
 from .. import _instrument
-from .._waiter import bar
+from .._waiter import Waiter, bar
 from ._protocol import FAILED
 
 if TYPE_CHECKING:
@@ -19,14 +20,56 @@ if TYPE_CHECKING:
 
     Undo = Callable[[], object]
 
-__all__ = ("Answering", "nothing", "put_back")
+__all__ = ("Answering", "Parked", "nothing", "put_back")
+
+
+class Parked(Waiter):
+    """An operation of the other side that waits here."""
+
+    __slots__ = ("finish", "request", "server")
+
+    def __init__(
+        self,
+        server: Answering,
+        request: int,
+        finish: Callable[[Parked], None],
+        value: Any = None,
+    ) -> None:
+        super().__init__(value)
+        self.server = server
+        self.request = request
+        # sends the answer
+        self.finish = finish
+
+    def wake(self) -> bool:
+        link = self.server.link
+        with link.lock:
+            # False: the other side has gone, and gets nothing any more
+            if link.parked.pop(self.request, None) is None:
+                return False
+        self.finish(self)
+        return True
 
 
 class Answering:
-    """The answers to requests that have come by a link. The base of ``Server``."""
+    """The answers to requests that have come by a link. The base of ``Receiving``."""
 
     def __init__(self, link: Link) -> None:
         self.link = link
+
+    def thing(self, number: int) -> Any:
+        """What the other side knows by this number."""
+        with self.link.lock:
+            entry = self.link.granted.get(number)
+        if entry is None:
+            raise LookupError(f"{self.link.peer} has no handle number {number}")
+        return entry[0]
+
+    def acting(self) -> contextlib.AbstractContextManager[None]:
+        """What is done inside is done by the goroutine at the other side."""
+        if _instrument.active is None:
+            return contextlib.nullcontext()
+        return _instrument.acting(self.link.party)
 
     def answer(self, kind: int, request: int, value: Any) -> None:
         """Send an answer that nobody acknowledges."""
@@ -90,6 +133,21 @@ class Answering:
             undo()
         elif done is not None:
             done()
+
+    # Waiting
+
+    def parks(
+        self, request: int, finish: Callable[[Parked], None], value: Any = None
+    ) -> Parked:
+        """The waiter of an operation that blocks; before it is queued."""
+        parked = Parked(self, request, finish, value)
+        with self.link.lock:
+            self.link.parked[request] = parked
+        return parked
+
+    def unparks(self, request: int) -> None:
+        with self.link.lock:
+            self.link.parked.pop(request, None)
 
     def undo(self, channel: Chan[Any], value: Any) -> Undo:
         party = self.link.party

@@ -47,8 +47,9 @@ from ._protocol import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ._answering import Parked
     from ._on_link import OnLink
-    from ._serving import Parked, Server
+    from ._serving import Server
     from ._wire import Stream
 
     Undo = Callable[[], object]

@@ -7,7 +7,6 @@ it, and that sends the answer.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from functools import partial
 from pickle import loads
@@ -17,10 +16,9 @@ from .. import _instrument, _select
 from .._cases import RecvCase, SendCase
 from .._core import BLOCKED, Core
 from .._errors import SendOnClosed
-from .._waiter import Waiter, bar, unbar
-from . import _ahead, _home, _lending
-from ._ahead import Pace
-from ._answering import Answering, nothing
+from .._waiter import bar, unbar
+from . import _home, _lending
+from ._answering import Parked, nothing
 from ._pickling import unpack
 from ._protocol import (
     BLOCKS,
@@ -34,9 +32,9 @@ from ._protocol import (
     RUN,
     SELECT,
     SEND,
-    VALUE,
     WITHDRAWN,
 )
+from ._receiving import Receiving
 from ._relays import Relay, relay
 
 if TYPE_CHECKING:
@@ -46,42 +44,13 @@ if TYPE_CHECKING:
     from .._chan import Chan
     from ._ahead import Ahead
     from ._link import Link
-    from ._pickling import Packed
 
-__all__ = ("Parked", "Server")
+__all__ = ("Server",)
 
 _log = logging.getLogger("gochan")
 
 
-class Parked(Waiter):
-    """An operation of the other side that waits here."""
-
-    __slots__ = ("finish", "request", "server")
-
-    def __init__(
-        self,
-        server: Server,
-        request: int,
-        finish: Callable[[Parked], None],
-        value: Any = None,
-    ) -> None:
-        super().__init__(value)
-        self.server = server
-        self.request = request
-        # sends the answer
-        self.finish = finish
-
-    def wake(self) -> bool:
-        link = self.server.link
-        with link.lock:
-            # False: the other side has gone, and gets nothing any more
-            if link.parked.pop(self.request, None) is None:
-                return False
-        self.finish(self)
-        return True
-
-
-class Server(Answering):
+class Server(Receiving):
     """Answers the requests that come by one link.
 
     Attributes:
@@ -99,10 +68,6 @@ class Server(Answering):
         self.relays: dict[int, Relay] = {}
         # by channel: how many sends were answered since somebody else wanted room
         self._rows: dict[int, int] = {}
-        # by channel: how the other side receives from it
-        self._paces: dict[int, Pace] = {}
-        # how many values it has taken, of which channel, that are not accounted for
-        self._taken = self._taken_of = 0
 
     # Requests
 
@@ -125,7 +90,7 @@ class Server(Answering):
             value: Any = unpack(payload, buffers, self.link) if payload else None
             wait = not kind & NOWAIT
             operation = kind & ~NOWAIT
-            with self._acting():
+            with self.acting():
                 if operation == SELECT:
                     self._select(request, wait, *value)
                     return
@@ -136,21 +101,13 @@ class Server(Answering):
                     self._send(thing, target, request, value, wait)
                 elif operation == RECV:
                     # one that is relayed has a payload: what is lent is not
-                    self._recv(thing, target, request, wait, lends=not payload)
+                    self.recv(thing, target, request, wait, lends=not payload)
                 elif operation == CALL:
                     self._called(thing, request, value)
                 else:
                     raise TypeError(f"there is no request {kind}")
         except BaseException as error:  # of who has asked
             self.fail(request, error)
-
-    def thing(self, number: int) -> Any:
-        """What the other side knows by this number."""
-        with self.link.lock:
-            entry = self.link.granted.get(number)
-        if entry is None:
-            raise LookupError(f"{self.link.peer} has no handle number {number}")
-        return entry[0]
 
     def _send(
         self, channel: Chan[Any], number: int, request: int, value: Any, wait: bool
@@ -164,7 +121,7 @@ class Server(Answering):
                     break
                 if peer is BLOCKED:
                     if wait:
-                        parked = self._parks(request, self._sent, value)
+                        parked = self.parks(request, self._sent, value)
                         channel._park(parked, channel._senders, "chan send")
                 elif channel._limit:
                     self._rows[number] = row = self._rows.get(number, 0) + 1
@@ -217,102 +174,7 @@ class Server(Answering):
             _lending.returned(channel, self.link, slots)
 
             if slots is None:
-                self._paces.pop(number, None)
-                _ahead.unused(channel, self.link, None)
-
-    def taken(self, number: int) -> None:
-        """The other side has received a value that it was lent."""
-        if self._taken and self._taken_of != number:
-            self.taken_so_far()
-        self._taken_of = number
-        self._taken += 1
-
-    def taken_so_far(self) -> None:
-        """Account for those that have been taken, all at once."""
-        count = self._taken
-        if count:
-            self._taken = 0
-            channel = self.thing(self._taken_of)
-            with self._acting():
-                _ahead.taken(channel, self.link, count)
-
-    def unused(self, number: int, serial: int) -> None:
-        """The other side will not receive the rest of what it was lent."""
-        pace = self._paces.get(number)
-        if pace is not None:
-            pace.interrupted()
-        _ahead.unused(self.thing(number), self.link, serial)
-
-    def _recv(
-        self,
-        channel: Chan[Any],
-        number: int,
-        request: int,
-        wait: bool,
-        lends: bool = False,
-    ) -> None:
-        pace = None
-        if lends and (channel._size or channel._unbounded()):
-            pace = self._paces.get(number)
-            if pace is None:
-                pace = self._paces[number] = Pace()
-
-        def finish(parked: Parked) -> None:
-            self._received(channel, request, parked.value, parked.ok)
-            if pace is not None:
-                pace.answered()
-
-        lend = None
-        if pace is not None and pace.asks():
-            lend = partial(_ahead.lend, channel, self.link, number)
-        with channel._lock:
-            bar(channel._key)
-            value, ok, peer = channel._try_recv()
-            if peer is BLOCKED and wait:
-                parked = self._parks(request, finish)
-                channel._park(parked, channel._receivers, "chan receive")
-            ahead = channel._ahead
-            unbar(channel._key)
-        if peer is not BLOCKED:
-            if peer is not None:
-                peer.settle()
-            self._received(channel, request, value, ok, lend)
-            if pace is not None:
-                pace.answered()
-        elif not wait:
-            if ahead is None:
-                self.link.post(BLOCKS, 0, request)
-            else:
-                again = partial(self._recv, channel, number, request, wait)
-                self._postpone(ahead, request, again)
-
-    def _received(
-        self,
-        channel: Chan[Any],
-        request: int,
-        value: Any,
-        ok: bool,
-        lend: Callable[[Packed], None] | None = None,
-    ) -> None:
-        if ok:
-            undo = self.undo(channel, value)
-            self.deliver(VALUE, request, value, undo, None, lend)
-        else:
-            self.link.post(CLOSED, 0, request)
-
-    def _postpone(self, ahead: Ahead, request: int, call: Callable[[], None]) -> None:
-        """Do what a request asks for when nothing is lent any more."""
-
-        def again() -> None:
-            # perhaps on the thread of another link's reader
-            try:
-                with self._acting():
-                    call()
-            except BaseException as error:  # of who has asked
-                self.fail(request, error)
-
-        if not ahead.later(again):
-            again()
+                self.let_go(number, channel)
 
     def _select(
         self,
@@ -345,16 +207,16 @@ class Server(Answering):
         try:
             done = _select._poll(table, biased)
             if done is None:
-                parked = self._parks(request, finish) if wait else None
+                parked = self.parks(request, finish) if wait else None
                 done = _select._enlist(table, biased, parked)
                 if done is not None and wait:
-                    self._unparks(request)
+                    self.unparks(request)
         except _select.Lent as lent:
             again = partial(self._select, request, wait, biased, cases)
-            self._postpone(lent.values, request, again)
+            self.postpone(lent.values, request, again)
             return
         except SendOnClosed as error:
-            self._unparks(request)
+            self.unparks(request)
             targets = [case._target if case._sends else None for case in table]
             index = targets.index(error.channel)  # type: ignore[arg-type]
             self._chosen(request, table[index], index, None, ok=False)
@@ -380,24 +242,11 @@ class Server(Answering):
         # who has what is lent has told what it has taken
         if ahead is not None and ahead.link is not self.link and value[0] in _COUNTING:
             again = partial(self._called, thing, request, value)
-            self._postpone(ahead, request, again)
+            self.postpone(ahead, request, again)
         else:
             self.answer(RESULT, request, _call(thing, *value))
 
-    # Waiting
-
-    def _parks(
-        self, request: int, finish: Callable[[Parked], None], value: Any = None
-    ) -> Parked:
-        """The waiter of an operation that blocks; before it is queued."""
-        parked = Parked(self, request, finish, value)
-        with self.link.lock:
-            self.link.parked[request] = parked
-        return parked
-
-    def _unparks(self, request: int) -> None:
-        with self.link.lock:
-            self.link.parked.pop(request, None)
+    # When the other side does not wait any more
 
     def withdraw(self, request: int, why: memoryview) -> None:
         """The other side wants the answer now."""
@@ -408,7 +257,7 @@ class Server(Answering):
         if relayed is not None:
             relayed.onward.withdraw(relayed.case)
         elif parked is not None and parked.withdraw():
-            self._unparks(request)
+            self.unparks(request)
             link.post(WITHDRAWN, 0, request)
         elif self.stop is not None:
             self.stop(request, bytes(why).decode())
@@ -437,12 +286,6 @@ class Server(Answering):
             undo()
         for thing in things:
             self.returned(0, thing, None)
-
-    def _acting(self) -> contextlib.AbstractContextManager[None]:
-        """What is done inside is done by the goroutine at the other side."""
-        if _instrument.active is None:
-            return contextlib.nullcontext()
-        return _instrument.acting(self.link.party)
 
 
 # what may be called of a channel: nothing that waits
