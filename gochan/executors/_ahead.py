@@ -281,7 +281,7 @@ def taken(channel: Chan[Any], link: Link, count: int) -> None:
     """``link`` has received so many of the values that it was lent."""
     after = None
     with channel._lock:
-        # nobody gets the key meanwhile
+        bar(channel._key)
         ahead: Ahead | None = channel._ahead
         assert ahead is not None
         assert ahead.link is link
@@ -296,10 +296,10 @@ def taken(channel: Chan[Any], link: Link, count: int) -> None:
         if not ahead.count:
             after = After()
             ahead.end(after)
-            unbar(channel._key)
         elif channel._senders.head is not None:
             after = After()
             admit(channel, after.sent)
+        unbar(channel._key)
     del values
     if after is not None:
         after.settle(channel)
