@@ -354,12 +354,16 @@ class Core(Generic[T]):
     def __len__(self) -> int:
         return len(self._buf) if self._ahead is None else self.stats().length
 
-    @uninterrupted
     def stats(self) -> ChanStats:
         ahead = self._ahead
         if ahead is not None:
             # only then is it known what has been taken
             ahead.come_home()
+        return self._state()
+
+    @uninterrupted
+    def _state(self) -> ChanStats:
+        """:meth:`stats`, as far as it is known here."""
         with self._lock:
             bar(self._key)
             ahead = self._ahead
@@ -373,7 +377,7 @@ class Core(Generic[T]):
             )
 
     def __repr__(self) -> str:
-        stats = self.stats()
+        stats = self._state()
         kind = "Chan"
         alias = getattr(self, "__orig_class__", None)
         if alias is not None:

@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import itertools
 from _thread import allocate_lock
+from math import inf
 from pickle import dumps
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -82,7 +83,7 @@ class Pace:
     def __init__(self) -> None:
         # so many receives in a row, and when the last was answered
         self.row = 0
-        self.when = 0.0
+        self.when = -inf
 
     def asks(self) -> bool:
         """It receives. Whether to lend to it."""
@@ -90,7 +91,7 @@ class Pace:
             self.row += 1
         elif self.row > 0:
             self.row = 0
-        return self.row > _ROW
+        return self.row >= _ROW
 
     def answered(self) -> None:
         self.when = monotonic()
@@ -155,9 +156,10 @@ class Ahead:
     def recall(self) -> None:
         """Somebody else wants to receive."""
         if not self.wanted:
-            self.wanted = True
+            # twice does no harm, if an interrupt comes in between
             if self.posted:
                 self.link.stream.post(RECLAIM, self.number, self.serial)
+            self.wanted = True
 
     def end(self, after: After) -> None:
         """Nothing is lent any more: let those receive who have waited for that."""
