@@ -36,6 +36,7 @@ from gochan.executors._protocol import (
     RECV,
     SELECT,
     SEND,
+    TAKEN,
 )
 from support import in_processes as there
 from support.ends import Ends, Gone
@@ -525,6 +526,27 @@ def test_one_who_waits_to_send_while_another_waits_to_receive(ends: Ends) -> Non
     sending.join()
     until(lent.is_over)
     assert [ch.recv_nowait() for _ in range(64)] == [*range(4, 68)]
+
+
+def test_all_is_taken_while_one_waits_to_send_and_one_to_receive(ends: Ends) -> None:
+    ch = filled(8, 8)
+    sending = start(lambda: [ch.blocking_send(value) for value in range(8, 12)])
+    until(lambda: len(ch._senders))
+    far = ends.handle(ch)
+    for value in range(3):
+        assert far.blocking_recv() == value
+        until(lambda: len(ch._senders))
+    assert ch._ahead.count == len(ch._buf) == 8
+    with ends.other.lock:
+        receiving = start(ch.blocking_recv)
+        until(lambda: len(ch._receivers))
+        # as if that had come before it was asked to give anything back
+        for _ in range(8):
+            ends.other.stream.post(TAKEN, far._number)
+        assert receiving.join() == 11
+    sending.join()
+    ch._check()
+    ends.other.stocks.by_number.clear()
 
 
 def test_closed_while_values_are_lent(lent: Lent) -> None:

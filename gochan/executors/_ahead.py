@@ -168,6 +168,8 @@ class Ahead:
         self._lock_up(self.key)
         for value in self.front:
             channel._to_front(value)
+        # first, since who sends from now on looks for receivers that wait
+        admit(channel, after.sent)
         seen = _instrument.active
         queue = channel._receivers
         while queue.head is not None and (channel._buf or channel._closed):
@@ -185,7 +187,6 @@ class Ahead:
             after.received.append(peer)
             if sender is not None:
                 after.sent.append(sender)
-        admit(channel, after.sent)
         after.calls += self.waiting
 
     @uninterrupted

@@ -79,11 +79,18 @@ def _one(ch: Chan[int], how: int) -> int:
 
 
 def receive_in_order(
-    ch: Chan[int], path: str, party: int, parties: int, seed: int, spin: int
+    ch: Chan[int],
+    started: SendChan[None],
+    path: str,
+    party: int,
+    parties: int,
+    seed: int,
+    spin: int,
 ) -> list[int]:
     """Receive until it is closed, sometimes quickly and sometimes slowly."""
     rng = random.Random(seed)
     received: list[int] = []
+    started.blocking_send(None)
     with Ledger(path, parties) as ledger:
         while True:
             how = rng.randrange(9)
