@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,7 @@ from anyio import BrokenWorkerProcess
 
 import gochan
 from gochan import Chan, WouldBlock, go, scope
-from gochan.executors import _ahead
+from gochan.executors import _ahead, _serving
 from support import in_processes
 from support import receiving as there
 from support.census import METHOD, eventually, stop
@@ -255,3 +256,98 @@ async def test_a_channel_that_was_made_in_a_process(pool: Any) -> None:
         assert received == [*range(100)]
         with pytest.raises(WouldBlock):
             made.recv_nowait()
+
+
+KILLS = 20
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_killed_at_random(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every value is received once, or by one that did not live to write it down."""
+    monkeypatch.setattr(_ahead, "_PENALTY", 3)
+    rng = random.Random(1)
+    pool = gochan.executors.processes(2, METHOD)
+    ch, log = Chan[Any](64), str(tmp_path / "log")
+    links: dict[str, Any] = {}
+    killed: set[str] = set()
+    # what came with an answer or was taken without one, and by whom that is known
+    taken: set[int] = set()
+    account, deliver = _ahead.taken, _serving.Server.deliver
+    acknowledged = _serving.Server.acknowledged
+    delivered: dict[tuple[int, int], int] = {}
+
+    def note_taken(channel: Any, link: Any, count: int) -> None:
+        taken.update(islice(channel._buf, count))
+        account(channel, link, count)
+
+    def note_delivery(
+        self: Any, kind: int, request: int, value: Any, *more: Any
+    ) -> None:
+        delivered[id(self), request] = value
+        deliver(self, kind, request, value, *more)
+
+    def note_acknowledgement(self: Any, request: int, *, received: bool) -> None:
+        if received:
+            taken.add(delivered[id(self), request])
+        acknowledged(self, request, received=received)
+
+    monkeypatch.setattr(_ahead, "taken", note_taken)
+    monkeypatch.setattr(_serving.Server, "deliver", note_delivery)
+    monkeypatch.setattr(_serving.Server, "acknowledged", note_acknowledgement)
+
+    async def keep_receiving(name: str) -> None:
+        generation = 0
+        while not ch.closed:
+            generation += 1
+            party = f"{name}.{generation}"
+            try:
+                async with scope():
+                    g: Any = go(there.receive_and_note, ch, party, log, on=pool)
+                    await eventually(lambda g=g: g.state != "runnable")  # type: ignore[misc]
+                    if g.away is not None and g.away.link is not None:
+                        links[party] = g.away.link
+            except ExceptionGroup:
+                assert party in killed
+            finally:
+                links.pop(party, None)
+
+    def noted() -> list[list[str]]:
+        with open(log, "a+") as file:
+            file.seek(0)
+            return [line.split() for line in file]
+
+    async with scope():
+        go(keep_receiving, "a")
+        go(keep_receiving, "b")
+        number = 0
+        lent = 0
+        for _ in range(KILLS):
+            aim = len(noted()) + rng.randrange(300)
+            while not links or len(noted()) < aim:
+                for _ in range(20):
+                    await ch.send(number)
+                    number += 1
+            party = rng.choice(list(links))
+            killed.add(party)
+            lent += ch._ahead is not None and ch._ahead.link is links[party]
+            os.kill(int(links.pop(party).peer.removeprefix("process ")), signal.SIGKILL)
+        ch.close()
+    received: dict[int, list[str]] = {}
+    last: dict[str, int] = {}
+    late = 0
+    for party, text in noted():
+        value = int(text)
+        received.setdefault(value, []).append(party)
+        late += value < last.get(party, -1)
+        last[party] = value
+    # an answer that was on its way comes back; what was lent has not been passed
+    assert late <= KILLS
+    for value in range(number):
+        parties = received.get(value, [])
+        assert len([each for each in parties if each not in killed]) <= 1
+        assert parties or value in taken
+    assert lent
+    assert len(ch) == 0
