@@ -633,6 +633,26 @@ def test_what_is_not_lent_is_asked_for(ends: Ends, what: str) -> None:
     assert lent.take(9) == [*range(11, 20)]
 
 
+def test_nothing_is_lent_again_soon_where_it_was_in_vain(ends: Ends) -> None:
+    ch = Chan[Any](128)
+    ch.send_nowait(0)
+    ch.send_nowait(1)
+    for _ in range(100):
+        ch.send_nowait([Chan[int]()])
+    far = ends.handle(ch)
+    tried: list[int] = []
+    pack = ends.link.pack
+
+    def counts(value: Any, *name: str) -> Any:
+        tried.append(1)
+        return pack(value, *name)
+
+    ends.link.pack = counts  # type: ignore[method-assign]
+    for _ in range(60):
+        far.blocking_recv()
+    assert len(tried) == 60 + 1
+
+
 def test_as_much_as_fits_into_the_pipe(ends: Ends) -> None:
     ch = Chan[Any](64)
     for value in range(60):
@@ -781,7 +801,7 @@ def test_lent_when_the_handle_has_just_been_collected(ends: Ends) -> None:
     ch = filled()
     number = ends.number_of(ch)
     answer = ends.link.pack(1)
-    _ahead.lend(ch, ends.link, number, answer)
+    _ahead.lend(ch, ends.link, number, _ahead.Pace(), answer)
     # the other end has no handle, and says so
     until(lambda: ch._ahead is None)
     assert ch.recv_nowait() == 0

@@ -36,6 +36,7 @@ import itertools
 from _thread import allocate_lock
 from math import inf
 from pickle import dumps
+from sys import getsizeof
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,7 +45,7 @@ from .._backends import uninterrupted
 from .._waiter import Shut, bar, unbar
 from ._answering import put_back
 from ._lending import admit
-from ._pickling import arriving, is_small
+from ._pickling import LARGE, PLAIN, arriving, is_small
 from ._protocol import AHEAD, RECLAIM
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Pace:
         self.when = monotonic()
 
     def interrupted(self) -> None:
-        """Somebody else receives as well."""
+        """Lending was in vain; or somebody else receives as well."""
         self.row = -_PENALTY
 
 
@@ -147,11 +148,11 @@ class Ahead:
         channel = self.channel
         channel._key = channel._receivers.key = channel._senders.key = key
 
-    def post(self, packed: list[bytes]) -> None:
+    def post(self, items: list[Any]) -> None:
         """Lend these, which are the first; the others stay here."""
-        self.count = len(packed)
+        self.count = len(items)
         self.posted = True
-        self.link.stream.post(AHEAD, self.number, self.serial, dumps(packed, 5))
+        self.link.stream.post(AHEAD, self.number, self.serial, dumps(items, 5))
 
     def recall(self) -> None:
         """Somebody else wants to receive."""
@@ -235,7 +236,9 @@ class After:
             call()
 
 
-def lend(channel: Chan[Any], link: Link, number: int, answer: Packed) -> None:
+def lend(
+    channel: Chan[Any], link: Link, number: int, pace: Pace, answer: Packed
+) -> None:
     """Lend ``link`` some values, if there are any, besides that ``answer``.
 
     On the link's reader thread, before the answer is sent.
@@ -258,26 +261,47 @@ def lend(channel: Chan[Any], link: Link, number: int, answer: Packed) -> None:
         unbar(channel._key)
     if ahead is None:
         return
-    packs: list[bytes] = []
-    size = 0
-    for value in values:
-        try:
-            packed = link.pack(value)
-        except BaseException:  # who asks for it is told
-            break
-        size += len(packed[0])
-        if ahead.wanted or size > _BYTES or not is_small(packed):
-            break
-        packs.append(packed[0])
+    items = _items(ahead, values)
+    if not items:
+        # nor is what follows, probably
+        pace.interrupted()
     after = After()
     with channel._lock:
         bar(channel._key)
-        if packs and not ahead.wanted:
-            ahead.post(packs)
+        if items and not ahead.wanted:
+            ahead.post(items)
         else:
             ahead.end(after)
         unbar(channel._key)
     after.settle(channel)
+
+
+def _items(ahead: Ahead, values: list[Any]) -> list[Any]:
+    """The values, up to the first that is not to be lent; see :class:`_stock.Stocks`.
+
+    What has no code of its own is unpickled with the message: see ``PLAIN``. Others
+    wait for that until they are received, each as a pickle in a tuple.
+    """
+    items: list[Any] = []
+    left = _BYTES
+    for value in values:
+        if type(value) in PLAIN:
+            size = getsizeof(value)
+            item = value
+        else:
+            try:
+                packed = ahead.link.pack(value)
+            except BaseException:  # who asks for it is told
+                break
+            if not is_small(packed):
+                break
+            item = packed[:1]
+            size = len(packed[0])
+        left -= size
+        if size > LARGE or left < 0 or ahead.wanted:
+            break
+        items.append(item)
+    return items
 
 
 def taken(channel: Chan[Any], link: Link, count: int) -> None:

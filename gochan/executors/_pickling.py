@@ -20,21 +20,30 @@ if TYPE_CHECKING:
 
     from ._holding import Holding
 
-__all__ = ("NOTHING", "Packed", "arriving", "is_small", "pack", "unpack")
+__all__ = (
+    "LARGE",
+    "NOTHING",
+    "PLAIN",
+    "Packed",
+    "arriving",
+    "is_small",
+    "pack",
+    "unpack",
+)
 
 # Smaller ones cost more as messages of their own than the copy that is saved.
 _OUT_OF_BAND: Final = 1 << 14
 
 
 # Larger values may not fit into the pipe at once.
-_LARGE: Final = 1 << 14
+LARGE: Final = 1 << 14
 
 # A pickled value: the pickle; the buffers that it leaves out of band, which are the
 # value's own memory; what it refers to that stays here, once for each time.
 Packed: TypeAlias = "tuple[bytes, Sequence[memoryview], Sequence[Any]]"
 NOTHING: Final[Packed] = b"", (), ()
 # the types of values that have nothing in them
-_PLAIN: Final = frozenset((bytes, str, int, float, bool, type(None)))
+PLAIN: Final = frozenset((bytes, str, int, float, bool, type(None)))
 
 
 class _Arriving(threading.local):
@@ -60,7 +69,7 @@ def pack(
     Raises:
         TypeError: it cannot be pickled; says which part of it.
     """
-    if type(value) in _PLAIN:
+    if type(value) in PLAIN:
         return pickle.dumps(value, 5), (), ()
     things: list[Any] = []
     buffers: list[memoryview] = []
@@ -91,7 +100,7 @@ def pack(
 def is_small(packed: Packed) -> bool:
     """Whether it is small, and all in one piece."""
     payload, buffers, things = packed
-    return len(payload) <= _LARGE and not buffers and not things
+    return len(payload) <= LARGE and not buffers and not things
 
 
 def unpack(

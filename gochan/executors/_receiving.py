@@ -58,7 +58,7 @@ class Receiving(Answering):
 
         lend = None
         if pace is not None and pace.asks():
-            lend = partial(_ahead.lend, channel, self.link, number)
+            lend = partial(_ahead.lend, channel, self.link, number, pace)
         with channel._lock:
             bar(channel._key)
             value, ok, peer = channel._try_recv()

@@ -1,5 +1,6 @@
-"""Values that the home of a channel has lent us: see ``_ahead``. They stay pickled.
+"""Values that the home of a channel has lent us: see ``_ahead``.
 
+Those that have code of their own stay pickled until they are received.
 Whoever receives takes the first and says so, before it has it; the home hears that
 before anything else that is done here afterwards. One is taken at a time: while it is
 unpickled, others ask the home, who then reclaims the rest. What cannot be unpickled
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from pickle import loads
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._backends import uninterrupted
 from ._pickling import unpack
@@ -28,10 +29,11 @@ class _Stock:
 
     __slots__ = ("busy", "number", "serial", "values", "wanted")
 
-    def __init__(self, number: int, serial: int, values: list[bytes]) -> None:
+    def __init__(self, number: int, serial: int, values: list[Any]) -> None:
         self.number = number
         self.serial = serial
-        self.values = deque(values)
+        # plain values, and pickles of others, each in a tuple
+        self.values: deque[Any] = deque(values)
         # somebody unpickles the first
         self.busy = False
         # nobody is to take another
@@ -58,11 +60,15 @@ class Stocks:
         answer: Answer
         try:
             with link.lock:
-                if stock.busy or stock.wanted or not stock.values:
+                if stock.busy or stock.wanted or not stock.values or link.over:
                     return None
+                item: Any = stock.values[0]
+                if type(item) is not tuple:
+                    self._took(stock)
+                    return VALUE, item
                 stock.busy = mine = True
             try:
-                answer = VALUE, unpack(stock.values[0], (), link)
+                answer = VALUE, unpack(item[0], (), link)
                 taken = True
             except BaseException as error:  # of who receives
                 error.add_note(f"while unpickling what has come from {link.peer}")
@@ -71,24 +77,28 @@ class Stocks:
             if mine:
                 with link.lock:
                     stock.busy = False
-                    self._took(stock, taken)
+                    if taken:
+                        self._took(stock)
+                    elif self.by_number.get(number) is stock:
+                        self.drop(number)
         # otherwise it has gone back, since its home has gone
         return answer if link.over is None else None
 
-    def _took(self, stock: _Stock, taken: bool) -> None:
-        if self.by_number.get(stock.number) is not stock:
+    # With the lock held
+
+    def _took(self, stock: _Stock) -> None:
+        """The first has a party."""
+        number = stock.number
+        if self.by_number.get(number) is not stock:
             # the link is over
             return
-        if taken:
-            stock.values.popleft()
-            self.link.stream.post(TAKEN, stock.number)
+        stock.values.popleft()
+        self.link.stream.post(TAKEN, number)
         if not stock.values:
             # which the home can count
-            del self.by_number[stock.number]
-        elif stock.wanted or not taken:
-            self.drop(stock.number)
-
-    # With the lock held
+            del self.by_number[number]
+        elif stock.wanted:
+            self.drop(number)
 
     def drop(self, number: int) -> None:
         """Give back what nobody is going to take."""
