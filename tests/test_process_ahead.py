@@ -36,7 +36,7 @@ from gochan.executors._protocol import (
     RECV,
     SELECT,
     SEND,
-    TAKEN,
+    VALUE,
 )
 from support import in_processes as there
 from support.ends import Ends, Gone
@@ -154,24 +154,25 @@ async def test_async_as_well(
 
 async def test_who_receives_lets_others_run(ends: Ends) -> None:
     lent = Lent(ends, filled(200, 256))
-    turns = 0
+    turns: list[None] = []
+    done = False
 
     async def other() -> None:
-        nonlocal turns
-        while turns < 2:
+        while not done:
+            turns.append(None)
             await gochan.yield_()
-            turns += 1
-
-    async def takes() -> None:
-        for _ in range(lent.count):
-            await lent.there.recv()
 
     async with gochan.scope():
-        go(takes)
-        await gochan.yield_()
         go(other)
-        await lent.there.recv()
-    assert turns
+        await gochan.yield_()
+        before = len(turns)
+        assert lent.count == 64
+        # the 65th operation is not done without a switch
+        await Chan[int](1).send(1)
+        for _ in range(64):
+            await lent.there.recv()
+        done = True
+        assert len(turns) > before
 
 
 def test_more_is_lent_when_that_is_used_up(ends: Ends) -> None:
@@ -222,6 +223,16 @@ def test_nothing_is_lent_to_who_takes_its_time(
     far = ends.handle(ch)
     for value in range(40):
         assert far.blocking_recv() == value
+        assert ch._ahead is None
+
+
+def test_nothing_is_lent_to_who_asks_for_others(ends: Ends) -> None:
+    """A request that is relayed has a payload."""
+    ch = filled()
+    number = ends.number_of(ch)
+    for value in range(20):
+        answer = ends.other.call(RECV, number, ends.other.pack(None))
+        assert answer == (VALUE, value)
         assert ch._ahead is None
 
 
@@ -278,7 +289,17 @@ def test_an_instrument_that_comes_while_values_are_lent(lent: Lent) -> None:
 
 
 @pytest.mark.parametrize(
-    "how", ["nowait", "select", "one try", "one look", "thread", "for", "far away"]
+    "how",
+    [
+        "nowait",
+        "select",
+        "with one elsewhere",
+        "one try",
+        "one look",
+        "thread",
+        "for",
+        "far away",
+    ],
 )
 def test_what_was_not_taken_is_received_at_home(
     ends: Ends, lent: Lent, how: str
@@ -292,6 +313,11 @@ def test_what_was_not_taken_is_received_at_home(
         case "select":
             for _ in range(32):
                 chosen: Any = select_nowait(recv(Chan[int]()), recv(ch))
+                received.append(chosen.value)
+        case "with one elsewhere":
+            far = ends.handle(Chan[int]())
+            for _ in range(32):
+                chosen = select_nowait(recv(ch), recv(far), biased=True)
                 received.append(chosen.value)
         case "one try":
             received += [ch.blocking_recv(0) for _ in range(32)]
@@ -308,6 +334,7 @@ def test_what_was_not_taken_is_received_at_home(
             others = Ends()
             far = others.handle(ch)
             received += [far.recv_nowait() for _ in range(32)]
+            until(lambda: not others.link.unacked)
             others.close()
     assert received == [*range(40)]
     until(lent.is_over)
@@ -540,9 +567,8 @@ def test_all_is_taken_while_one_waits_to_send_and_one_to_receive(ends: Ends) -> 
     with ends.other.lock:
         receiving = start(ch.blocking_recv)
         until(lambda: len(ch._receivers))
-        # as if that had come before it was asked to give anything back
-        for _ in range(8):
-            ends.other.stream.post(TAKEN, far._number)
+        # as if that had come before it was asked to give anything back, and at once
+        _ahead.taken(ch, ends.link, 8)
         assert receiving.join() == 11
     sending.join()
     ch._check()
@@ -813,6 +839,7 @@ def test_the_link_ends(lent: Lent) -> None:
     lent.ends.other.stream.close()
     until(lambda: ch._ahead is None)
     until(lambda: lent.ends.other.over)
+    assert not lent.ends.other.stocks.by_number
     with pytest.raises(BrokenWorkerProcess):
         lent.there.blocking_recv()
     assert [ch.recv_nowait() for _ in range(30)] == [*range(10, 40)]
