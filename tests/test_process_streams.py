@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+go_: Any = go
+
+
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Any]:
     with gochan.executors.processes(3, METHOD) as pool:
@@ -71,7 +74,7 @@ async def test_a_stream_needs_few_questions(pool: Any) -> None:
 async def test_async_functions_as_well(pool: Any) -> None:
     ch = Chan[Any](32)
     async with scope():
-        g = go(there.areceive, ch, 1000, on=pool)
+        g = go_(there.areceive, ch, 1000, on=pool)
         await send_all(ch, 1000)
         assert await g == [*range(1000)]
 
@@ -230,7 +233,7 @@ async def test_cancelled_in_the_middle(pool: Any, fn: Any) -> None:
 async def test_select_after_receives(pool: Any) -> None:
     ch, until = filled(60), Chan[None]()
     async with scope():
-        g = go(there.areceive_until, ch, until, on=pool)
+        g = go_(there.areceive_until, ch, until, on=pool)
         await eventually(lambda: not len(ch))
         until.close()
         assert await g == [*range(60)]

@@ -280,7 +280,7 @@ def _items(ahead: Ahead, values: list[Any]) -> list[Any]:
     """The values, up to the first that is not to be lent; see :class:`_stock.Stocks`.
 
     What has no code of its own is unpickled with the message: see ``PLAIN``. Others
-    wait for that until they are received, each as a pickle in a tuple.
+    wait for that until they are received, each as a pickle in a bytearray.
     """
     items: list[Any] = []
     left = _BYTES
@@ -295,7 +295,7 @@ def _items(ahead: Ahead, values: list[Any]) -> list[Any]:
                 break
             if not is_small(packed):
                 break
-            item = packed[:1]
+            item = bytearray(packed[0])
             size = len(packed[0])
         left -= size
         if size > LARGE or left < 0 or ahead.wanted:

@@ -104,7 +104,7 @@ def is_small(packed: Packed) -> bool:
 
 
 def unpack(
-    payload: bytes | memoryview, buffers: Sequence[bytearray], link: Holding
+    payload: bytearray | memoryview, buffers: Sequence[bytearray], link: Holding
 ) -> Any:
     """The value that has come by ``link``. Raises whatever its unpickling raises."""
     before = arriving.link

@@ -32,7 +32,7 @@ class _Stock:
     def __init__(self, number: int, serial: int, values: list[Any]) -> None:
         self.number = number
         self.serial = serial
-        # plain values, and pickles of others, each in a tuple
+        # plain values, and pickles of others, each a bytearray
         self.values: deque[Any] = deque(values)
         # somebody unpickles the first
         self.busy = False
@@ -63,12 +63,12 @@ class Stocks:
                 if stock.busy or stock.wanted or not stock.values or link.over:
                     return None
                 item: Any = stock.values[0]
-                if type(item) is not tuple:
+                if type(item) is not bytearray:
                     self._took(stock)
                     return VALUE, item
                 stock.busy = mine = True
             try:
-                answer = VALUE, unpack(item[0], (), link)
+                answer = VALUE, unpack(item, (), link)
                 taken = True
             except BaseException as error:  # of who receives
                 error.add_note(f"while unpickling what has come from {link.peer}")
