@@ -154,10 +154,7 @@ class Blocking(Core[T]):
 
     @uninterrupted
     def _recv_blocking(self, timeout: float | None) -> tuple[Any, bool]:
-        if timeout == 0:
-            got = self._recv_now()
-            if got is None:
-                raise TimeoutError(f"no sender within {timeout} seconds on {self!r}")
+        if timeout == 0 and (got := self._recv_now()) is not None:
             return got
         waiter = None
         try:
