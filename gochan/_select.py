@@ -272,7 +272,7 @@ def _look(
     held: list[Lock] = []
     taking = filter(_take, [channel._lock for channel in ordered])
     letting_go = map(_let_go, held)
-    lent: list[Any] = []
+    lent: Any = None
     try:
         try:
             held.extend(taking)
@@ -283,8 +283,8 @@ def _look(
                 _queue(table, waiter, biased or len(ordered) == len(table))
             elif done is None:
                 for case in table:
-                    if case._target is not None and not case._sends:
-                        lent += filter(None, (case._target._ahead,))
+                    if not case._sends and (target := case._target) is not None:
+                        lent = lent or target._ahead
             for channel in ordered:
                 unbar(channel._key)
         finally:
@@ -294,8 +294,8 @@ def _look(
         if waiter is not None:
             waiter.withdraw()
         raise
-    if lent:
-        raise Lent(lent[0])
+    if lent is not None:
+        raise Lent(lent)
     return done
 
 
