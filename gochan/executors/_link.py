@@ -103,7 +103,8 @@ class Link(Holding):
             if kind == TAKEN:
                 serve.taken(target)
                 continue
-            serve.taken_so_far()
+            if serve.uncounted:
+                serve.taken_so_far()
             if kind == SENT:
                 serve.sent(target, payload)
             elif kind < DONE:

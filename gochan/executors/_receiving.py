@@ -28,14 +28,18 @@ __all__ = ("Receiving",)
 
 
 class Receiving(Answering):
-    """The receives of the other side. The base of ``Server``."""
+    """The receives of the other side. The base of ``Server``.
+
+    Attributes:
+        uncounted: how many values it has taken, of one channel, that are not accounted
+            for.
+    """
 
     def __init__(self, link: Link) -> None:
         super().__init__(link)
         # by channel: how the other side receives from it
         self._paces: dict[int, Pace] = {}
-        # how many values it has taken, of which channel, that are not accounted for
-        self._taken = self._taken_of = 0
+        self.uncounted = self._of = 0
 
     def recv(
         self,
@@ -112,17 +116,17 @@ class Receiving(Answering):
 
     def taken(self, number: int) -> None:
         """The other side has received a value that it was lent."""
-        if self._taken and self._taken_of != number:
+        if self.uncounted and self._of != number:
             self.taken_so_far()
-        self._taken_of = number
-        self._taken += 1
+        self._of = number
+        self.uncounted += 1
 
     def taken_so_far(self) -> None:
         """Account for those that have been taken, all at once."""
-        count = self._taken
+        count = self.uncounted
         if count:
-            self._taken = 0
-            channel = self.thing(self._taken_of)
+            self.uncounted = 0
+            channel = self.thing(self._of)
             with self.acting():
                 _ahead.taken(channel, self.link, count)
 
