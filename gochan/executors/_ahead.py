@@ -1,26 +1,27 @@
 """Receives that need no asking: values of a buffer that another process may take.
 
 A receive takes effect at home. So the other side has to ask for each value, unless it
-is told more than it has asked for. Values that are *lent* come with an answer, pickled,
-and wait in the other process: as many receives by it return at once. That is how a
-process streams out of a buffered channel.
+is sent more than it has asked for. Values that are *lent* come with an answer, and as
+many receives there return at once. That is how a process streams out of a buffered
+channel.
 
 It changes nothing that a program can tell. The values stay in the buffer, at its front,
-and count as long as nobody has received them. Who takes one says so before it returns,
-which makes room here, and it is told to nobody again. While values are lent nobody else
-receives: whoever wants to makes us reclaim them, and waits. The other side gives back
-what it has not taken, which is answered by the thread that reads the link. So there is
-one order for all. If the other side dies, what it has not taken is here already.
+and count until they have been received. Who takes one says so before its receive
+returns: that makes room here, and nobody else gets the value, even if the other side
+dies then. While values are lent nobody else receives: who wants to has them reclaimed,
+and waits. The thread that reads the link gives back what was not taken. So there is one
+order for all. Only ``send_nowait`` may be told once that there is no room, though a
+value has just been taken.
 
-Those who never wait do for this: ``recv_nowait``, a select with a default, ``len`` and
-``stats``, since what is lent may be all that there is. It takes tens of microseconds,
-unless the other process has been stopped, or holds the GIL in C: after a second they go
-on with what is known. A link's reader waits for nobody. What it is asked for, by the
-others that must not wait, it does when the values are here again.
+Those who must not wait do for this: ``recv_nowait``, a select with a default, ``len``
+and ``stats``, since what is lent may be all that there is. It takes tens of
+microseconds, unless the other process has been stopped, or holds the GIL in C: after a
+second they go on with what is known. A link's reader waits for nobody. What others who
+must not wait ask it for is done when the values are back.
 
-Values are lent with an answer alone, to links that have received several at once, each
-soon after the other: who computes for long has nothing to win, and others would have
-to wait for it. They are small, and have no channels in them; the first that is not, or
+Values are lent with an answer alone, to links that have received several, each soon
+after the other: who computes for long has nothing to win, and others would have to
+wait for it. They are small, and have no channels in them. The first that is not, or
 that cannot be pickled, is left to the receive that asks for it.
 
     home                                   the other side

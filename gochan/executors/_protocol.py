@@ -2,8 +2,8 @@
 
 Both ends are alike. Each is *home* to the channels that were made in its process, and
 has *handles* to those of the other. An operation on a handle is a request; the home
-does it and answers. Nothing is fetched that was not asked for, and an operation is
-done at its home alone, so what a channel promises holds here, too.
+does it and answers. An operation is done at its home alone, so what a channel promises
+holds here, too.
 
 A request has exactly one answer:
 
