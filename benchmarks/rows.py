@@ -159,7 +159,10 @@ _WORDS: Final = {
 
 # how far the curves go: aiochan refuses more than 1024 waiters, those of selects that
 # have ended included, and starting so many tasks takes the others too long
-_MOST: Final = {"gochan/asyncio": 100_000, "Go/1 core": 100_000, "aiochan": 100}
+_MOST: Final = {
+    **dict.fromkeys(("gochan/asyncio", "gochan/trio", "Go/1 core"), 100_000),
+    "aiochan": 100,
+}
 
 _FLOWS: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
     "seq": ("one party sends and receives", (*LOOPS, *GO)),
@@ -422,7 +425,7 @@ def _full(big: bool) -> list[Row]:
         _process("process_parent", 128, 1_000),
         _process("process_worker", 128, 1_000),
         _process("process_array", 8, 8_000_000),
-        _select_done(counts[:-1], (*OURS[::2], "aiochan", "Go/1 core")),
+        _select_done(counts, (*OURS[::2], "aiochan", "Go/1 core")),
         _curve("among_waiters", "n wait on one channel", counts, curves),
         _curve("among_channels", "n channels in turn, buffer of 1", counts, curves),
         _curve("among_goroutines", "one pair while n others wait", counts, curves),

@@ -16,8 +16,12 @@ Where things are; each module imports only what stands below it:
     _run         run, arun: the root scope
     _deadlock    when a run is stuck        _graph   who waits for whom
     _leaked      what nobody can wake       _live    what each goroutine does
-    _scope       go, scope, yield_          _goroutine  Goroutine
-    _select      select over cases          _cases   recv(ch), send(ch, v)
+    _go          go, yield_                 _callable  what go and run are given
+    _scope       scope: who owns what runs  _tenants   what is closed at its end
+    _goroutine   Goroutine
+    _blocking_select   select for threads, and select_nowait
+    _select      select over cases          _table   the cases of one call
+    _cases       recv(ch), send(ch, v)
     _chan        the channel's faces        _nil     Go's nil channel
     _core        its state machine
     _ends        its two ends as types      buffers  Dropping, Sliding, Unbounded
@@ -38,6 +42,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import buffers as buffers
 from . import executors as executors
+from ._blocking_select import blocking_select, select_nowait
 from ._cases import Case, RecvCase, Selectable, SendCase, recv, send
 from ._chan import Chan
 from ._core import ChanStats
@@ -54,14 +59,15 @@ from ._errors import (
     SendOnClosed,
     WouldBlock,
 )
+from ._go import go, yield_
 from ._goroutine import Goroutine
 from ._instrument import Instrument
 from ._live import GoroutineInfo
 from ._nil import nil
 from ._run import arun, run
-from ._scope import Scope, go, scope, yield_
+from ._scope import Scope, scope
 from ._seeing import dump, dump_on_signal, goroutines
-from ._select import blocking_select, select, select_nowait
+from ._select import select
 from .executors import _default_fibers as fibers
 from .executors import _default_processes as processes
 from .executors import _default_threads as threads

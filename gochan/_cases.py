@@ -10,7 +10,6 @@ from ._errors import ChanClosed, SendOnClosed
 from ._nil import nil
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Self
 
     from ._chan import Chan
@@ -21,9 +20,7 @@ __all__ = (
     "RecvCase",
     "Selectable",
     "SendCase",
-    "as_case",
     "close_coroutine",
-    "elsewhere",
     "recv",
     "send",
 )
@@ -237,61 +234,3 @@ def close_coroutine(thing: Any) -> bool:
     if found:
         thing.close()
     return found
-
-
-def elsewhere(table: Sequence[Case]) -> Any:
-    """Who does a select of these cases, if they are not all of this process.
-
-    Raises:
-        ValueError: they are of more than one other process.
-    """
-    far: Case | None = None
-    here = False
-    for case in table:
-        target = case._target
-        if target is None:
-            # ready nowhere
-            continue
-        if target._elsewhere is None:
-            here = True
-        elif far is None:
-            far = case
-        elif target._elsewhere is not _elsewhere(far):
-            raise ValueError(
-                f"{far!r} and {case!r} are in two other processes, and one can take "
-                "part in a select here: have goroutines wait for them"
-            )
-    if far is None:
-        return None
-    other = _elsewhere(far)
-    return other.mixed if here else other
-
-
-def _elsewhere(case: Case) -> Any:
-    assert case._target is not None
-    return case._target._elsewhere
-
-
-def as_case(thing: object) -> Case:
-    """What an argument of select stands for.
-
-    Raises:
-        TypeError: nothing that can be selected on.
-    """
-    if thing is None:
-        return RecvCase[Any](None)
-    find: Any = getattr(type(thing), "__gochan_case__", None)
-    if find is None:
-        if close_coroutine(thing):
-            raise TypeError(
-                f"select wants cases, not the coroutine {thing!r}: "
-                "write select(recv(ch)) or select(ch), not select(ch.recv())"
-            )
-        raise TypeError(
-            f"select wants cases and channels, not {thing!r}: "
-            "write select(recv(a), send(b, 7))"
-        )
-    case = find(thing)
-    if not isinstance(case, Case):
-        raise TypeError(f"__gochan_case__ of {thing!r} must return recv(channel)")
-    return case

@@ -25,7 +25,7 @@ from ._waiter import bar, give_back, stranded, unbar
 from ._watched import DONE, NOT_USUAL, Watched
 
 if TYPE_CHECKING:
-    from ._backends import AsyncWaiter
+    from ._backends._parts import AsyncWaiter
 
 __all__ = ("Chan",)
 

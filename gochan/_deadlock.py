@@ -41,7 +41,7 @@ from ._waiter import Waiter
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from ._backends import Sleep
+    from ._backends._parts import Sleep
     from ._scope import Scope
 
 __all__ = ("Watch",)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor as FuturesExecutor
     from typing import Literal, TypeAlias
 
-    from ._backends import AsyncWaiter
+    from ._backends._parts import AsyncWaiter
     from ._goroutine import Goroutine
 
     # what ``on`` may be

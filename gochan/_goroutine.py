@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
     from ._executor import Away
-    from ._scope import Scope, Site
+    from ._scope import Scope
 
-__all__ = ("Goroutine", "announce", "watched")
+__all__ = ("Goroutine", "Site", "announce", "watched")
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -53,6 +53,17 @@ class _End(Chan[None]):
         for callback in self.callbacks:
             callback()
         self.callbacks.clear()
+
+
+@final
+class Site:
+    """Where a goroutine is started, kept for when it is: as little as can be."""
+
+    __slots__ = ("f_code", "f_lasti")
+
+    def __init__(self, frame: FrameType) -> None:
+        self.f_code: CodeType = frame.f_code
+        self.f_lasti: int = frame.f_lasti
 
 
 @final
@@ -263,7 +274,7 @@ class Goroutine(Generic[R_co]):
         with suppress(Exception):
             error.add_note(note)
 
-    # What the nursery calls: see _backends.Job
+    # What the nursery calls: see _backends._parts.Job
 
     def finished(self, result: Any, error: BaseException | None) -> None:
         """The nursery's: the function has returned or raised."""

@@ -12,11 +12,12 @@ import anyio
 
 from . import _backends, _instrument
 from ._backends import running_loop, uninterrupted
+from ._callable import coroutine_of, refuse_uncallable
 from ._deadlock import Watch
 from ._errors import DeadlockError
 from ._live import live
 from ._parked import FOREIGN
-from ._scope import Scope, coroutine_of, refuse_uncallable
+from ._scope import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping

@@ -6,56 +6,33 @@ with the context that is copied at ``go()``.
 
 from __future__ import annotations
 
-import inspect
 import sys
-from _thread import allocate_lock, get_ident
-from collections.abc import Coroutine
+from _thread import get_ident
 from contextvars import ContextVar
-from types import CoroutineType
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Protocol,
-    TypeVar,
-    TypeVarTuple,
-    cast,
-    final,
-    overload,
-)
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast, final, overload
 from weakref import ref
 
 from . import _backends, _executor, _instrument
 from ._backends import backend, uninterrupted
+from ._callable import coroutine_of, refuse_uncallable
 from ._executor import Executor
-from ._goroutine import Goroutine, announce
+from ._goroutine import Goroutine, Site, announce
 from ._parked import parks
+from ._tenants import Closable, Tenants, moving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
-    from types import CodeType, FrameType, TracebackType
+    from collections.abc import Callable, Coroutine, Hashable
+    from types import FrameType, TracebackType
     from typing import Self
 
-    from ._backends import Backend, Clock, Nursery
+    from ._backends._parts import Backend, Clock, Nursery
     from ._executor import AnyExecutor
 
-__all__ = (
-    "Scope",
-    "Site",
-    "coroutine_of",
-    "current_scope",
-    "go",
-    "open_scopes",
-    "refuse_uncallable",
-    "require_scope",
-    "scope",
-    "yield_",
-)
+__all__ = ("Scope", "current_scope", "open_scopes", "scope")
 
 R = TypeVar("R")
 C = TypeVar("C", bound="Closable")
 Ts = TypeVarTuple("Ts")
-
-_moving = allocate_lock()
 
 current_scope: ContextVar[Scope | None] = ContextVar("gochan scope", default=None)
 
@@ -63,74 +40,6 @@ current_scope: ContextVar[Scope | None] = ContextVar("gochan scope", default=Non
 # away is never left. A set of references rather than a WeakSet, because list() of it
 # is one step.
 open_scopes: set[ref[Scope]] = set()
-
-
-def refuse_uncallable(fn: object, call: str) -> None:
-    """Say what to write in place of ``call(fn)``.
-
-    Raises:
-        TypeError: it is a coroutine already, or nothing that can be called.
-    """
-    if callable(fn):
-        return
-    if inspect.iscoroutine(fn):
-        # it will not be awaited: no warning on top of the error
-        fn.close()
-        name = fn.__name__
-        raise TypeError(
-            f"{call} wants the function and its arguments, not a coroutine: "
-            f"write {call}({name}, ...), not {call}({name}(...))"
-        )
-    example = "worker, ch" if call == "go" else "main"
-    raise TypeError(
-        f"{call} wants an async function, not {fn!r}: write {call}({example})"
-    )
-
-
-def coroutine_of(
-    fn: Any, args: tuple[Any, ...], call: str = "go"
-) -> Coroutine[Any, Any, Any]:
-    """Call an async function; refuse everything else and show the right form."""
-    if not callable(fn):
-        refuse_uncallable(fn, call)
-    coroutine = fn(*args)
-    if type(coroutine) is CoroutineType or isinstance(coroutine, Coroutine):
-        return coroutine  # pyright: ignore[reportUnknownVariableType]
-    name = getattr(fn, "__name__", repr(fn))
-    if inspect.isasyncgen(coroutine):
-        raise TypeError(
-            f"{name} is an async generator: give {call} an async function, "
-            "with a channel in place of yield"
-        )
-    raise TypeError(
-        f"{name} is a plain function, it returned {coroutine!r}: "
-        f"write async def {name}(...)"
-    )
-
-
-class Closable(Protocol):
-    """What a scope closes at its end."""
-
-    def close(self) -> None:
-        """Let go of what it holds; wait for nobody who still uses it."""
-
-    def ending(self, then: Callable[[], object]) -> bool:
-        """False if that is done. Otherwise ``then`` will be called, in any thread."""
-        ...
-
-    def _join(self) -> None:
-        """Wait for what has nothing more to do."""
-
-
-@final
-class Site:
-    """Where a goroutine is started, kept for when it is: as little as can be."""
-
-    __slots__ = ("f_code", "f_lasti")
-
-    def __init__(self, frame: FrameType) -> None:
-        self.f_code: CodeType = frame.f_code
-        self.f_lasti: int = frame.f_lasti
 
 
 @final
@@ -172,8 +81,8 @@ class Scope:
         self._body: Hashable = None
         # of a run: its main goroutine
         self._main: Goroutine[Any] | None = None
-        # of an outermost one: what is closed at its end, by what it belongs to
-        self._tenants: dict[object, Any] | None = None
+        # of an outermost one, if there are any
+        self._tenants: Tenants | None = None
 
     @overload
     def go(
@@ -361,13 +270,15 @@ class Scope:
             if not self._errors or (self._nursery.exits and _exit_in(self._errors)):
                 raise
         finally:
-            self._open = False
+            with moving:
+                self._open = False
             while self._ending:
                 self._ending.pop()()
             if self._tenants is not None:
                 # if the loop is gone nobody can wait
                 wait = not isinstance(error, GeneratorExit)
-                await self._evict(wait and sys.exc_info()[0] is not GeneratorExit)
+                wait = wait and sys.exc_info()[0] is not GeneratorExit
+                await self._tenants.evict(wait)
             open_scopes.discard(ref(self))
             self._body = None
             if (seen := _instrument.active) is not None:
@@ -400,30 +311,12 @@ class Scope:
             and outer._open
         ):
             outermost = outer
-        with _moving:
+        with moving:
             if not outermost._open:
                 raise RuntimeError(f"{outermost!r} has been left")
-            tenants = outermost._tenants
-            if tenants is None:
-                tenants = outermost._tenants = {}
-            tenant: C | None = tenants.get(key)
-            if tenant is None:
-                tenant = tenants[key] = make()
-            return tenant
-
-    async def _evict(self, wait: bool) -> None:
-        with _moving:
-            assert self._tenants is not None
-            tenants = list(self._tenants.values())
-            self._tenants = None
-        for tenant in tenants:
-            tenant.close()
-        for tenant in tenants if wait else ():
-            # in no queue, so that a cancellation has to wait as well
-            waiter = backend().waiter()
-            if tenant.ending(waiter.wake):
-                await waiter.park()
-                tenant._join()
+            if outermost._tenants is None:
+                outermost._tenants = Tenants()
+            return outermost._tenants.get(key, make)
 
     def _apart_from_cancellation(
         self, error: BaseException | None
@@ -471,75 +364,6 @@ def scope(*, name: str | None = None) -> Scope:
         name: for reports.
     """
     return Scope(name)
-
-
-def require_scope(fn: object, call: str) -> Scope:
-    """The scope that a goroutine started here joins.
-
-    Raises:
-        RuntimeError: there is none.
-        TypeError: nothing that could be started.
-    """
-    owner = current_scope.get()
-    if owner is None:
-        refuse_uncallable(fn, call)
-        raise RuntimeError(
-            f"{call}() needs a run or a scope: start the program with "
-            "gochan.run(main), or write `async with gochan.scope():` around it"
-        )
-    return owner
-
-
-@overload
-def go(
-    fn: Callable[[*Ts], Coroutine[Any, Any, R]],
-    /,
-    *args: *Ts,
-    on: AnyExecutor | None = None,
-    name: str | None = None,
-) -> Goroutine[R]: ...
-@overload
-def go(
-    fn: Callable[[*Ts], R],
-    /,
-    *args: *Ts,
-    on: AnyExecutor,
-    name: str | None = None,
-) -> Goroutine[R]: ...
-def go(
-    fn: Callable[[*Ts], Any],
-    /,
-    *args: *Ts,
-    on: AnyExecutor | None = None,
-    name: str | None = None,
-) -> Goroutine[Any]:
-    """Start ``fn(*args)`` as a goroutine and return its handle at once.
-
-    It joins the innermost :func:`scope` that the calling code has entered, else
-    the scope of the goroutine that calls, else the run's. It gets a copy of the
-    caller's context variables. Never blocks; from any thread that inherited the
-    context of a goroutine, as ``anyio.to_thread`` hands it on.
-
-    Args:
-        fn: an async function; with ``on``, a plain one may do.
-        args: its arguments; ``functools.partial`` for keywords.
-        on: where it runs, one of ``gochan.executors``; on this loop if not given.
-        name: for reports; the function's name if not given.
-
-    Raises:
-        RuntimeError: there is no run and no open scope here.
-        TypeError: ``fn`` is not an async function, and there is no ``on``.
-    """
-    owner = current_scope.get() or require_scope(fn, "go")
-    return owner._go(fn, args, on, name, sys._getframe(1))
-
-
-async def yield_() -> None:
-    """Let other goroutines run: Go's ``runtime.Gosched``. Orders nothing.
-
-    Cancellation: a checkpoint; raises if it is due, and nothing has changed.
-    """
-    await backend().yield_now()
 
 
 def _find_party() -> Hashable:

@@ -23,50 +23,29 @@ from __future__ import annotations
 import random as _random_module
 from _thread import allocate_lock
 from collections import deque
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from . import _backends, _edges, _instrument
-from ._backends import _thread, uninterrupted
+from ._backends import uninterrupted
 from ._budget import budget
-from ._cases import KINDS, Case, RecvCase, as_case, close_coroutine, elsewhere
+from ._cases import KINDS
 from ._core import BLOCKED
 from ._parked import parks
+from ._table import C1, C2, C3, C4, C5, elsewhere, seem_ready, table_of, try_case
 from ._waiter import Node, Waiter, bar, give_back, unbar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from threading import Lock
 
-    from ._cases import Selectable
+    from ._cases import Case, Selectable
     from ._chan import Chan
-    from ._ends import RecvChan
     from ._waiter import Key
 
-__all__ = ("blocking_select", "enlist_callback", "select", "select_nowait")
-
-C1 = TypeVar("C1", bound=Case)
-C2 = TypeVar("C2", bound=Case)
-C3 = TypeVar("C3", bound=Case)
-C4 = TypeVar("C4", bound=Case)
-C5 = TypeVar("C5", bound=Case)
+__all__ = ("select",)
 
 # replaced by tests and by the schedule explorer
 random: Callable[[], float] = _random_module.random
-
-
-def _table(things: tuple[Any, ...]) -> list[Case]:
-    table: list[Case] = []
-    try:
-        for index, thing in enumerate(things):
-            case: Case = thing if type(thing) in KINDS else as_case(thing)
-            case.index = index
-            table.append(case)
-    except TypeError:
-        # no warnings that they were not awaited on top of the error
-        for thing in things:
-            close_coroutine(thing)
-        raise
-    return table
 
 
 @uninterrupted
@@ -120,7 +99,7 @@ def _at_once(cases: tuple[Any, ...], biased: bool, drawn: int) -> Any:
                     (channel._senders if case._sends else channel._receivers).push(node)
             return waiter
         index = drawn if drawn in ready else _pick(ready, biased)
-        value, ok, peer = _try(cases[index])
+        value, ok, peer = try_case(cases[index])
     finally:
         try:
             for key in held:
@@ -149,7 +128,7 @@ def _carry_out(case: Case, index: int) -> Case | None:
     assert channel is not None
     with channel._lock:
         bar(channel._key)
-        value, ok, peer = _try(case)
+        value, ok, peer = try_case(case)
         unbar(channel._key)
     if peer is BLOCKED:
         return None
@@ -167,36 +146,6 @@ def _finish(case: Case, index: int, value: Any, ok: bool) -> Case:
     return case
 
 
-def _ready(table: Sequence[Case]) -> list[int]:
-    """The cases that could be done now, as far as can be seen without locks."""
-    ready: list[int] = []
-    for index, case in enumerate(table):
-        channel = case._target
-        if channel is None:
-            continue
-        if case._sends:
-            if (
-                channel._receivers.head is not None
-                or len(channel._buf) < channel._limit
-                or channel._closed
-                or channel._lossy is not None
-                or channel._loans is not None
-            ):
-                ready.append(index)
-        elif channel._buf or channel._senders.head is not None or channel._closed:
-            ready.append(index)
-    return ready
-
-
-def _try(case: Case) -> tuple[Any, bool, Waiter | None]:
-    """Do the case if it is ready, with its channel's lock held."""
-    channel = case._target
-    assert channel is not None
-    if case._sends:
-        return None, True, channel._try_send(case._value)
-    return channel._try_recv()
-
-
 def _pick(ready: list[int], biased: bool) -> int:
     """Take one out of those that are ready."""
     if biased or len(ready) == 1:
@@ -209,7 +158,7 @@ def _poll(table: Sequence[Case], biased: bool, drawn: int = -1) -> Case | None:
 
     The one at ``drawn`` is chosen if it is ready.
     """
-    ready = _ready(table)
+    ready = seem_ready(table)
     while ready:
         if drawn in ready:
             index = drawn
@@ -229,16 +178,6 @@ class Lent(Exception):
 
     def __init__(self, values: Any) -> None:
         self.values = values
-
-
-def _at_once_or_not(table: Sequence[Case], biased: bool) -> Case | None:
-    """A whole select with a default; it may have to wait for what is lent."""
-    while True:
-        try:
-            return _poll(table, biased) or _enlist(table, biased, None)
-        except Lent as lent:
-            if not lent.values.come_home():
-                return None
 
 
 @uninterrupted
@@ -308,10 +247,10 @@ def _first_ready(
     table: Sequence[Case], biased: bool
 ) -> tuple[int, Any, bool, Waiter | None] | None:
     """With all locks held: do a case that is ready, and tell which and how."""
-    ready = _ready(table)
+    ready = seem_ready(table)
     while ready:
         index = _pick(ready, biased)
-        value, ok, peer = _try(table[index])
+        value, ok, peer = try_case(table[index])
         # BLOCKED: only receivers waited there whose loops have been closed
         if peer is not BLOCKED:
             return index, value, ok, peer
@@ -468,7 +407,7 @@ async def select(*cases: Selectable[Case] | None, biased: bool = False) -> Case:
                 return _finish(parked, done.case, value, done.ok)  # pyright: ignore[reportUnknownArgumentType]
     elif _backends.must_yield():
         await _backends.async_yield()
-    table = _table(cases)
+    table = table_of(cases)
     if (other := elsewhere(table)) is not None:
         return cast("Case", await other.select(table, biased))
     if (chosen := _poll(table, biased, drawn)) is not None:
@@ -478,184 +417,3 @@ async def select(*cases: Selectable[Case] | None, biased: bool = False) -> Case:
         return chosen
     await waiter.park()
     return _finish(table[waiter.case], waiter.case, waiter.value, waiter.ok)  # pyright: ignore[reportUnknownArgumentType]
-
-
-@overload
-def select_nowait(case: Selectable[C1], /, *, biased: bool = False) -> C1 | None: ...
-@overload
-def select_nowait(
-    case: Selectable[C1], case2: Selectable[C2], /, *, biased: bool = False
-) -> C1 | C2 | None: ...
-@overload
-def select_nowait(
-    case: Selectable[C1],
-    case2: Selectable[C2],
-    case3: Selectable[C3],
-    /,
-    *,
-    biased: bool = False,
-) -> C1 | C2 | C3 | None: ...
-@overload
-def select_nowait(
-    case: Selectable[C1],
-    case2: Selectable[C2],
-    case3: Selectable[C3],
-    case4: Selectable[C4],
-    /,
-    *,
-    biased: bool = False,
-) -> C1 | C2 | C3 | C4 | None: ...
-@overload
-def select_nowait(
-    case: Selectable[C1],
-    case2: Selectable[C2],
-    case3: Selectable[C3],
-    case4: Selectable[C4],
-    case5: Selectable[C5],
-    /,
-    *,
-    biased: bool = False,
-) -> C1 | C2 | C3 | C4 | C5 | None: ...
-@overload
-def select_nowait(*cases: Selectable[C1] | None, biased: bool = False) -> C1 | None: ...
-def select_nowait(*cases: Selectable[Case] | None, biased: bool = False) -> Case | None:
-    """Go's select with ``default``: the case that was done, or None if none is ready.
-
-    All channels are looked at in one instant. Never blocks; from any thread.
-
-    Raises:
-        SendOnClosed: a send on a closed channel was chosen.
-        TypeError: an argument cannot be selected on.
-        ValueError: the channels are in more than one other process.
-    """
-    table = _table(cases)
-    if (other := elsewhere(table)) is not None:
-        return cast("Case | None", other.select_nowait(table, biased))
-    return _at_once_or_not(table, biased)
-
-
-@overload
-def blocking_select(
-    case: Selectable[C1], /, *, biased: bool = False, timeout: float | None = None
-) -> C1: ...
-@overload
-def blocking_select(
-    case: Selectable[C1],
-    case2: Selectable[C2],
-    /,
-    *,
-    biased: bool = False,
-    timeout: float | None = None,
-) -> C1 | C2: ...
-@overload
-def blocking_select(
-    case: Selectable[C1],
-    case2: Selectable[C2],
-    case3: Selectable[C3],
-    /,
-    *,
-    biased: bool = False,
-    timeout: float | None = None,
-) -> C1 | C2 | C3: ...
-@overload
-def blocking_select(
-    case: Selectable[C1],
-    case2: Selectable[C2],
-    case3: Selectable[C3],
-    case4: Selectable[C4],
-    /,
-    *,
-    biased: bool = False,
-    timeout: float | None = None,
-) -> C1 | C2 | C3 | C4: ...
-@overload
-def blocking_select(
-    case: Selectable[C1],
-    case2: Selectable[C2],
-    case3: Selectable[C3],
-    case4: Selectable[C4],
-    case5: Selectable[C5],
-    /,
-    *,
-    biased: bool = False,
-    timeout: float | None = None,
-) -> C1 | C2 | C3 | C4 | C5: ...
-@overload
-def blocking_select(
-    *cases: Selectable[C1] | None, biased: bool = False, timeout: float | None = None
-) -> C1: ...
-@parks("select")
-def blocking_select(
-    *cases: Selectable[Case] | None, biased: bool = False, timeout: float | None = None
-) -> Case:
-    """:func:`select` for threads.
-
-    Args:
-        cases: what to wait for.
-        biased: take the first ready case in order, instead of any at random.
-        timeout: seconds; 0 means one look, None for ever.
-
-    Raises:
-        SendOnClosed: a send on a closed channel was chosen.
-        TimeoutError: no case was ready in time; nothing has changed.
-        TypeError: an argument cannot be selected on.
-        ValueError: ``timeout`` is negative, or the channels are in more than one
-            other process.
-        RuntimeError: this thread runs an event loop: write ``await select(...)``.
-    """
-    _thread.check_call("blocking_select(...)", "await select(...)", timeout)
-    table = _table(cases)
-    if (other := elsewhere(table)) is not None:
-        return cast("Case", other.blocking_select(table, biased, timeout))
-    chosen = _at_once_or_not(table, biased) if timeout == 0 else _poll(table, biased)
-    if chosen is not None:
-        return chosen
-    waiter = _thread.waiter()
-    try:
-        if (chosen := _enlist(table, biased, waiter)) is not None:
-            return chosen
-        if not waiter.park_thread(timeout):
-            raise TimeoutError(f"no case was ready within {timeout} seconds")
-    except KeyboardInterrupt:
-        # perhaps between queueing and parking
-        waiter.withdraw()
-        raise
-    return _finish(table[waiter.case], waiter.case, waiter.value, waiter.ok)
-
-
-class _Callback(Waiter):
-    """Waits like a party, but is none: it calls a function."""
-
-    __slots__ = ("call",)
-
-    call: Callable[[], object]
-
-    def wake(self) -> bool:
-        if self.party is None:
-            self.call()
-        else:
-            with _instrument.acting(self.party):
-                self.call()
-        return True
-
-
-def enlist_callback(
-    channel: RecvChan[Any], call: Callable[[], object]
-) -> Callable[[], object]:
-    """Call once ``channel`` gives a value or is closed; at once if it does already.
-
-    The call is made by whoever sends or closes, with no lock held; it must neither
-    block nor raise. What is returned withdraws it, unless it has been made.
-    """
-    waiter = _Callback()
-    waiter.call = call
-    table = [RecvCase(channel)]
-    if _instrument.active is None:
-        done = _enlist(table, True, waiter)
-    else:
-        # nobody who runs waits here: to instruments it is somebody of its own
-        with _instrument.acting(waiter):
-            done = _enlist(table, True, waiter)
-    if done is not None:
-        call()
-    return waiter.withdraw

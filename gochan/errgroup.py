@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, final, overload
 from . import context as _context
 from ._chan import Chan
 from ._errors import Panic, WouldBlock
-from ._scope import Scope, require_scope, scope
+from ._go import require_scope
+from ._scope import Scope, scope
 from .context import Context
 from .sync import WaitGroup
 

@@ -28,8 +28,8 @@ from typing import (
 
 from ._backends import _thread, uninterrupted
 from ._chan import Chan
+from ._go import require_scope
 from ._parked import parks
-from ._scope import require_scope
 from .sync._call import Call, refuse_uncallable
 from .sync._locker import refuse_copy
 

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import gochan
+from gochan import _budget
+from support.native import LOOPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +68,23 @@ def backend(anyio_backend: tuple[str, dict[str, Any]]) -> dict[str, Any]:
     """Keyword arguments for ``gochan.run``."""
     name, options = anyio_backend
     return {"backend": name, "backend_options": options}
+
+
+@pytest.fixture(params=LOOPS)
+def loop(request: pytest.FixtureRequest) -> str:
+    """The kind of event loop, for tests that are about asyncio."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def one_budget() -> Iterator[None]:
+    """Once a second thread runs a loop, gochan counts otherwise: not in other tests."""
+    budget = _budget.budget
+    before = {name: getattr(budget, name) for name in type(budget).__slots__}
+    yield
+    for name, value in before.items():
+        setattr(budget, name, value)
 
 
 NEEDS_GREENBACK = pytest.mark.skipif(

@@ -31,11 +31,14 @@ from gochan import (
 )
 from gochan._backends import _thread
 from gochan._executor import Away
+from gochan._waiter import Waiter
+from gochan.testing import _outside as outside
 from gochan.testing._outside import awaits_outside
 from support.virtual import in_bubble
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import FrameType
 
 
 @pytest.fixture
@@ -385,6 +388,46 @@ async def test_wait_waits_for_threads() -> None:
         await testing.wait()
         assert seen == [1]
         s.cancel()
+
+
+def test_a_thread_that_has_yet_to_tell_the_loop(
+    bubble: testing.Bubble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has taken the goroutine from the queue: that waits for nothing any more."""
+    ch = Chan[int]()
+    parked, claimed, looked = (threading.Event() for _ in range(3))
+
+    def others_may_come(*args: Any) -> bool:
+        parked.set()
+        told = claimed.is_set()
+        found = outside.others_may_come(*args)
+        if told:
+            looked.set()
+        return found
+
+    monkeypatch.setattr("gochan.testing._bubble.others_may_come", others_may_come)
+
+    def trace(frame: FrameType, event: str, arg: object) -> None:
+        if frame.f_code is Waiter.settle.__code__:
+            claimed.set()
+            assert looked.wait(30)
+
+    def send() -> None:
+        assert parked.wait(30)
+        sys.settrace(trace)
+        ch.blocking_send(1)
+
+    async def main() -> int:
+        time.after_func(1000, lambda: None)
+        thread.start()
+        value = await ch.recv()
+        assert time.now() == 0
+        return value
+
+    thread = threading.Thread(target=send)
+    assert bubble.run(main) == 1
+    thread.join()
+    assert claimed.is_set()
 
 
 @in_bubble

@@ -15,7 +15,7 @@ import anyio.lowlevel
 import pytest
 
 from gochan import Goroutine, GoroutineCancelled, arun, go, run, scope, yield_
-from support.native import LOOPS, on_asyncio
+from support.native import on_asyncio
 from support.storm import Storm
 
 if TYPE_CHECKING:
@@ -31,13 +31,6 @@ rounds = pytest.mark.parametrize(
         pytest.param(range(100, 1100), id="1000 rounds", marks=pytest.mark.slow),
     ],
 )
-
-
-@pytest.fixture(params=LOOPS)
-def loop(request: pytest.FixtureRequest) -> str:
-    """The kind of event loop, for tests that are about asyncio."""
-    kind: str = request.param
-    return kind
 
 
 async def tick(rng: random.Random) -> None:

@@ -20,18 +20,11 @@ import pytest
 import gochan
 from gochan import Chan, Goroutine, GoroutineCancelled, go, run, scope, yield_
 from support.idle import settle
-from support.native import LOOPS, on_asyncio
+from support.native import on_asyncio
 from support.parked import Parked, operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-@pytest.fixture(params=LOOPS)
-def loop(request: pytest.FixtureRequest) -> str:
-    """The kind of event loop, for tests that are about asyncio."""
-    kind: str = request.param
-    return kind
 
 
 def in_thread(call: Callable[[], object]) -> None:

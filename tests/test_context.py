@@ -31,6 +31,7 @@ from gochan import (
     time,
 )
 from gochan.context import Canceled, Context, DeadlineExceeded, Key
+from gochan.context._callback import enlist_callback
 from gochan.context._tree import attach
 from support.idle import settle
 from support.virtual import in_bubble
@@ -341,6 +342,16 @@ def test_selecting_on_a_context() -> None:
     assert chosen.channel == ctx.done()
     assert ctx.done() == ctx.done()
     assert not hasattr(ctx.done(), "close")
+
+
+def test_a_foreign_context_that_ends_while_it_is_asked() -> None:
+    """It was not done when one was derived from it, and is when that would wait."""
+    done, calls = Chan[None](), list[int]()
+    done.close()
+    withdraw = enlist_callback(done, lambda: calls.append(1))
+    assert calls == [1]
+    withdraw()
+    assert calls == [1]
 
 
 # Deadlines

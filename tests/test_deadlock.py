@@ -6,6 +6,7 @@ one after the other.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import importlib.util
 import json
@@ -376,6 +377,18 @@ def test_watching_leaves_nothing_behind(backend: dict[str, Any]) -> None:
 
     before, after = run(main, **backend, deadlock=False)
     assert before == after
+
+
+def test_somebody_else_is_around_what_watches() -> None:
+    """A selector that others have wrapped meanwhile stays as they have left it."""
+
+    async def main() -> None:
+        loop: Any = asyncio.get_running_loop()
+        ours = loop._selector.select
+        loop._selector.select = functools.partial(ours)
+        await gochan.time.sleep(0)
+
+    run(main, backend="asyncio")
 
 
 def watchers() -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gochan import Chan, go, recv, run, select, send
+from gochan import Chan, _budget, go, recv, run, select, send
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -141,8 +141,10 @@ def test_receivers(
 def test_where_the_loop_has_yet_to_be_asked(kind: str) -> None:
     """A task that asyncio itself has resumed; and nothing of gochan's follows.
 
-    On trio those who could not be woken wait for the next wait on a channel.
+    On trio, and where several threads run loops, those who could not be woken wait for
+    the next wait on a channel.
     """
+    _budget._loops(frozenset())
     sends = kind in SENDS
     cap, operate = SENDS[kind] if sends else RECEIVES[kind]
 

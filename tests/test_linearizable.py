@@ -42,14 +42,7 @@ if TYPE_CHECKING:
 CHANNELS = 2
 
 
-@pytest.fixture(autouse=True)
-def _one_budget() -> Iterator[None]:
-    """Once a second thread runs a loop, gochan counts otherwise: not in other tests."""
-    budget = _budget.budget
-    before = {name: getattr(budget, name) for name in type(budget).__slots__}
-    yield
-    for name, value in before.items():
-        setattr(budget, name, value)
+pytestmark = pytest.mark.usefixtures("one_budget")
 
 
 # Programs

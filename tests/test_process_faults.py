@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import multiprocessing
 import os
 import signal
 import sys
@@ -390,6 +391,23 @@ async def test_a_process_that_dies_before_it_is_ready(
             assert 'if __name__ == "__main__"' in str(error)
         # it is not the pool's fault
         program.write_text("")
+        async with scope():
+            assert await go(there.double, 2, on=pool) == 4
+
+
+async def test_a_process_that_cannot_be_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where a program starts one while it is imported by a process itself."""
+    this: Any = multiprocessing.current_process()
+    async with gochan.executors.processes(1, "spawn") as pool:
+        monkeypatch.setattr(this, "_inheriting", True, raising=False)
+        with pytest.raises(ExceptionGroup) as caught:
+            async with scope():
+                go(there.pid, on=pool)
+        (error,) = caught.value.exceptions
+        assert isinstance(error, RuntimeError)
+        monkeypatch.undo()
         async with scope():
             assert await go(there.double, 2, on=pool) == 4
 

@@ -640,7 +640,7 @@ def test_not_caught_it_ends_the_program_as_python_does(
             print("ready", flush=True)
             await gochan.nil.recv()
 
-        gochan.run(main, **{backend!r})
+        gochan.run(main, deadlock=False, **{backend!r})
     """
     path = program_file(program, tmp_path)
     with subprocess.Popen(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import Any
 
 import anyio
@@ -13,12 +15,14 @@ from gochan import (
     Goroutine,
     GoroutineCancelled,
     Scope,
+    _scope,
     arun,
     go,
     run,
     scope,
     yield_,
 )
+from gochan._tenants import Tenants
 from support.idle import settle
 
 
@@ -541,3 +545,40 @@ def test_scopes_of_two_runs_are_apart(backend: dict[str, Any]) -> None:
             assert text == "went on"
 
     run(outer, **backend)
+
+
+async def test_what_is_made_for_a_scope_while_it_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By another thread, which has just found that it is open: it is closed as well."""
+    found, leaving = threading.Event(), threading.Event()
+    closed: list[object] = []
+
+    class Tenant:
+        def close(self) -> None:
+            closed.append(self)
+
+        def ending(self, then: object) -> bool:  # what scopes call
+            return False
+
+        def _join(self) -> None:
+            pass
+
+    def tenants() -> Tenants:
+        found.set()
+        leaving.wait(30)
+        # it must not be left before this has returned, so there is no event for it
+        deadline = time.monotonic() + 0.05
+        while outermost._open and time.monotonic() < deadline:
+            pass
+        return Tenants()
+
+    monkeypatch.setattr(_scope, "Tenants", tenants)
+    async with scope() as outermost:
+        made = Tenant()
+        thread = threading.Thread(target=outermost._tenant, args=("key", lambda: made))
+        thread.start()
+        assert found.wait(30)
+        leaving.set()
+    thread.join()
+    assert closed == [made]

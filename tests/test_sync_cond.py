@@ -25,7 +25,7 @@ from gochan.sync import (
 from support.closed import ended
 from support.fake import Party, steppable
 from support.idle import settle
-from support.native import LOOPS, on_asyncio
+from support.native import on_asyncio
 from support.threads import start, until
 
 if TYPE_CHECKING:
@@ -42,13 +42,6 @@ LOCKERS: dict[str, Callable[[], Locker]] = {
     "rlocker": read_half,
 }
 lockers = pytest.mark.parametrize("make", LOCKERS.values(), ids=LOCKERS)
-
-
-@pytest.fixture(params=LOOPS)
-def loop(request: pytest.FixtureRequest) -> str:
-    """The kind of event loop, for tests that are about asyncio."""
-    kind: str = request.param
-    return kind
 
 
 @lockers

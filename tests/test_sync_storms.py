@@ -16,7 +16,7 @@ import pytest
 
 from gochan import Goroutine, go, scope, yield_
 from support.idle import settle
-from support.native import LOOPS, on_asyncio
+from support.native import on_asyncio
 from support.sync_storm import STORMS, Storm
 
 if TYPE_CHECKING:
@@ -32,13 +32,6 @@ rounds = pytest.mark.parametrize(
         pytest.param(range(100, 350), id="250 rounds", marks=pytest.mark.slow),
     ],
 )
-
-
-@pytest.fixture(params=LOOPS)
-def loop(request: pytest.FixtureRequest) -> str:
-    """The kind of event loop, for tests that are about asyncio."""
-    kind: str = request.param
-    return kind
 
 
 async def tick(rng: random.Random) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import random
 from typing import TYPE_CHECKING, Any
 
@@ -12,27 +11,14 @@ import anyio.lowlevel
 import pytest
 
 import gochan
-from gochan import _budget, go, scope, singleflight, sync
+from gochan import go, scope, singleflight, sync
 from gochan.semaphore import Weighted
-from support.threads import Preempted, Worker, frequent_switches, start, until
+from support.threads import TOGETHER, Preempted, Worker, frequent_switches, start, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# the loops that run at the same time, each in its own thread
-LOOPS = ["asyncio", "asyncio"]
-if importlib.util.find_spec("trio") is not None:
-    LOOPS.append("trio")
-
-
-@pytest.fixture(autouse=True)
-def _one_budget() -> Iterator[None]:
-    """Once a second thread runs a loop, gochan counts otherwise: not in other tests."""
-    budget = _budget.budget
-    before = {name: getattr(budget, name) for name in type(budget).__slots__}
-    yield
-    for name, value in before.items():
-        setattr(budget, name, value)
+pytestmark = pytest.mark.usefixtures("one_budget")
 
 
 # Preemption: a thread stands still before each line of gochan in turn
@@ -223,7 +209,7 @@ class Both:
 
         for _ in range(2):
             self.workers.append(start(thread))
-        for name in LOOPS:
+        for name in TOGETHER:
             backend: Any = name
             self.workers.append(
                 start(functools.partial(gochan.run, main, backend=backend))

@@ -17,7 +17,7 @@ from ._asyncio_waiter import firm_waiter, waiter, yield_now
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from . import Ear
+    from ._parts import Ear
 
 __all__ = (
     "Sleep",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from . import Ear
+from ._parts import Ear
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -78,7 +78,7 @@ def due() -> _Late | None:
 
 
 def deliver_later(
-    loop: asyncio.AbstractEventLoop, cancellations: list[tuple[Any, ...]]
+    loop: asyncio.AbstractEventLoop, cancellations: tuple[tuple[Any, ...], ...]
 ) -> None:
     """Remember that the current task was cancelled, too late for its operation."""
     task = asyncio.current_task(loop)

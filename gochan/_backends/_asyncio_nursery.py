@@ -31,7 +31,7 @@ from ._asyncio_waiter import waiter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from . import Job
+    from ._parts import Job
 
 __all__ = ("Nursery",)
 

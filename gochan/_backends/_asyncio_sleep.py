@@ -34,7 +34,7 @@ class Sleep:
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         # Any: everything that tells is private
         self.loop: Any = loop or get_running_loop()
-        self.ask: Callable[[], float | None] | None = None
+        self.watched: tuple[_Select, Callable[[], float | None]] | None = None
 
     def watch(self, ask: Callable[[], float | None]) -> None:
         selector = getattr(self.loop, "_selector", None)
@@ -42,18 +42,21 @@ class Sleep:
             return
         if type(selector.select) is not _Select:
             selector.select = _Select(self.loop, selector)
-        self.ask = ask
-        selector.select.asks.append(ask)
+        select: _Select = selector.select
+        select.asks.append(ask)
+        self.watched = select, ask
 
     def unwatch(self) -> None:
-        if self.ask is None:
+        if self.watched is None:
             return
+        select, ask = self.watched
+        select.asks.remove(ask)
         selector = self.loop._selector
-        selector.select.asks.remove(self.ask)
-        if not selector.select.asks:
+        # somebody else's may be around ours
+        if not select.asks and selector.select is select:
             # the method is seen again
             del selector.select
-        self.ask = None
+        self.watched = None
 
     def quiet(self) -> bool:
         loop = self.loop

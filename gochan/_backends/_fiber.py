@@ -17,7 +17,7 @@ from .._budget import budget
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from . import AsyncWaiter
+    from ._parts import AsyncWaiter
 
 __all__ = ("give_way", "inside", "park", "shield", "spend")
 

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 from .. import _backends, _instrument
 from .._errors import Cancelled
 from .._waiter import Waiter as BaseWaiter
-from . import Ear, _fiber
+from . import _fiber
+from ._parts import Ear
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Hashable
     from threading import Lock
 
-    from . import AsyncWaiter, Clock
+    from ._parts import AsyncWaiter, Clock
 
 __all__ = (
     "Seat",

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from . import Clock
     from ._alarms import Entry
+    from ._parts import Clock
 
 __all__ = ("DAEMONS", "ThreadClock", "clock", "like", "post", "serve_posts")
 

@@ -29,7 +29,7 @@ from ._trio_waiter import Waiter, firm_waiter, waiter, yield_now
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Mapping
 
-    from . import Ear, Job
+    from ._parts import Ear, Job
 
 __all__ = (
     "Nursery",

@@ -19,7 +19,7 @@ import trio
 # not public
 from trio._core._run import GLOBAL_RUN_CONTEXT, CancelStatus, Task
 
-from . import Ear
+from ._parts import Ear
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator

@@ -29,7 +29,8 @@ from trio.lowlevel import (
 
 from .. import _backends, _budget
 from .._waiter import rescue, stranded
-from . import AsyncWaiter, any_park, any_waiter, any_yield
+from . import any_park, any_waiter, any_yield
+from ._parts import AsyncWaiter
 from ._trio_private import current
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from .. import _instrument
-from .._scope import Site, require_scope
+from .._go import require_scope
+from .._goroutine import Site
 from ._derive import plain
 from ._tree import attach, nearest
 

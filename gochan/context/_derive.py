@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final, overload
 
 from .._backends import clock
 from ._base import Canceled, Context, Key
-from ._tree import (
-    CancelContext,
-    DeadlineContext,
-    Root,
-    Uncancelled,
-    ValueContext,
-    check,
-)
+from ._deadline import DeadlineContext
+from ._tree import CancelContext, Root, Uncancelled, ValueContext, check
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,13 +11,14 @@ from .. import _backends, _instrument
 from .._backends import _thread
 from .._goroutine import Goroutine
 from ._base import Canceled, Context
-from ._tree import CancelContext, DeadlineContext, Root, attach, nearest
+from ._deadline import DeadlineContext
+from ._tree import CancelContext, Root, attach, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from .._backends import Backend, Ear
+    from .._backends._parts import Backend, Ear
 
 __all__ = ("ContextScope", "from_scope")
 

@@ -7,9 +7,6 @@ A context of somebody else's making is asked, in this order, whether it is one o
 underneath, whether it offers to call a function at its end, and else is waited for
 with a waiter in the queue of its ``done()``, which is no goroutine and no thread.
 
-A deadline has passed when the clock says so: whoever looks after that finds the context
-done, also if the loop has had no time to call, and nobody has awaited anything.
-
 Source: Go's ``context/context.go``. Notable differences: nothing runs to wait for a
 foreign context; no lock is held while children are cancelled, so that a second
 ``cancel()`` on another thread has to help the first; the errors are made anew for each
@@ -23,25 +20,24 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol, final
 
 from .. import _instrument
-from .._backends import clock, uninterrupted
+from .._backends import uninterrupted
 from .._chan import Chan
 from .._ends import Receiver
 from .._errors import Panic
 from .._nil import nil
-from .._select import enlist_callback
 from ._base import Canceled, Context, DeadlineExceeded
+from ._callback import enlist_callback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .._backends import Alarm, Clock
     from .._ends import RecvChan
+    from ._deadline import DeadlineContext
 
 __all__ = (
     "NEAREST",
     "CancelContext",
     "Child",
-    "DeadlineContext",
     "Root",
     "Uncancelled",
     "ValueContext",
@@ -384,65 +380,3 @@ class CancelContext(_Derived):
 
     def _suffix(self) -> str:
         return "WithCancel"
-
-
-@final
-class DeadlineContext(CancelContext):
-    """What :func:`with_deadline` makes."""
-
-    __slots__ = ("_alarm", "_clock", "_reason", "_when")
-
-    def __init__(
-        self, parent: Context, when: float, reason: BaseException | None
-    ) -> None:
-        self._when = when
-        self._reason = reason
-        self._clock: Clock = clock()
-        self._alarm: Alarm | None = None
-        super().__init__(parent)
-        self._limit = self._timed = self
-        if (seen := _instrument.active) is not None:
-            seen.release(_instrument.current_party(), (self, "timer"))
-        if self._error is not None:
-            return
-        if self._is_due():
-            self._expired()
-        else:
-            alarm = self._alarm = self._clock.call_at(when, self._expired)
-            if self.err() is not None:
-                # cancelled by another thread meanwhile
-                alarm.cancel()
-
-    def deadline(self) -> float | None:
-        here = clock()
-        if here.now == self._clock.now:
-            return self._when
-        # made on another loop, whose time begins elsewhere
-        return here.now() + (self._when - self._clock.now())
-
-    def _is_due(self) -> bool:
-        return self._error is None and self._when <= self._clock.now()
-
-    def _expired(self) -> None:
-        if (seen := _instrument.active) is None:
-            self.cancel(DeadlineExceeded(), self._reason)
-            return
-        # whoever set the deadline came before, and nobody else: not who happens to look
-        nobody = _Nobody()
-        with _instrument.acting(nobody):
-            seen.acquire(nobody, (self, "timer"))
-            self.cancel(DeadlineExceeded(), self._reason)
-
-    def _finished(self) -> None:
-        super()._finished()
-        alarm, self._alarm = self._alarm, None
-        if alarm is not None:
-            alarm.cancel()
-
-    def _suffix(self) -> str:
-        left = self._when - self._clock.now()
-        return f"WithDeadline({self._when:.3f} [{left:.3f}s])"
-
-
-class _Nobody:
-    """Who ends a context whose time is over."""

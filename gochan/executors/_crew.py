@@ -93,7 +93,7 @@ class Crew(ABC):
             self._end()
 
     def ending(self, then: Callable[[], object]) -> bool:
-        """See ``_scope.Closable``."""
+        """See ``_tenants.Closable``."""
         return False
 
     async def wait(self) -> None:

@@ -16,15 +16,15 @@ import anyio
 
 from .. import _backends, _budget, _instrument
 from .._backends import backend
+from .._callable import coroutine_of
 from .._executor import Away, Executor, here
-from .._scope import coroutine_of
 from ._crew import Crew, Sized, check_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Literal
 
-    from .._backends import AsyncWaiter, Nursery
+    from .._backends._parts import AsyncWaiter, Nursery
     from .._goroutine import Goroutine
 
 __all__ = ("Loops",)

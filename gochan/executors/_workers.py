@@ -162,7 +162,8 @@ class Worker:
 
     def kill(self) -> None:
         """End it at once; from any thread."""
-        if self.process is not None:
+        # without a pid it was never started
+        if self.process is not None and self.process.pid is not None:
             self.process.kill()
 
     def end(self) -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from .._cases import send
 from .._errors import SendOnClosed
-from .._scope import go, scope
+from .._go import go
+from .._scope import scope
 from .._select import select
 from ..buffers import check_size
 from ._stage import check_channel, passed, stage, stages

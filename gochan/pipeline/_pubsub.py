@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 from .._cases import send
 from .._chan import Chan
 from .._errors import SendOnClosed
-from .._scope import require_scope
+from .._go import require_scope
 from ..sync import Mutex
 from ._branches import one_of
 from ._stage import Output

@@ -11,7 +11,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from .._scope import go, scope
+from .._go import go
+from .._scope import scope
 from ._stage import check_channel, passed, stage
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast
 from .._cases import close_coroutine
 from .._chan import Chan
 from .._ends import Receiver, RecvChan
-from .._scope import require_scope
+from .._go import require_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

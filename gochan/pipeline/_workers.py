@@ -15,7 +15,8 @@ from inspect import isawaitable, iscoroutinefunction
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from .._chan import Chan
-from .._scope import go, scope
+from .._go import go
+from .._scope import scope
 from ..buffers import check_size
 from ._stage import check_channel, passed, stage
 

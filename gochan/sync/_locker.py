@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from .._backends import AsyncWaiter
+    from .._backends._parts import AsyncWaiter
 
 __all__ = ("Locker", "refuse_copy")
 

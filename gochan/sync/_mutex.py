@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import TypeVar
 
-    from .._backends import AsyncWaiter
+    from .._backends._parts import AsyncWaiter
     from .._waiter import Waiter
 
     W = TypeVar("W", bound=Waiter)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
     from typing import TypeVar
 
-    from .._backends import AsyncWaiter
+    from .._backends._parts import AsyncWaiter
     from .._waiter import Waiter
 
     W = TypeVar("W", bound=Waiter)

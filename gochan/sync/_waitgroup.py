@@ -31,8 +31,8 @@ from .._budget import budget
 from .._cases import RecvCase
 from .._chan import Chan
 from .._crossing import handle_for
+from .._go import require_scope
 from .._parked import parks
-from .._scope import require_scope
 from .._waiter import WaitQueue
 from ._errors import NegativeCounter, WaitGroupReused
 from ._locker import refuse_copy

@@ -18,12 +18,13 @@ from weakref import WeakSet
 
 from .. import _backends, _edges, _instrument
 from .._backends import _thread
+from .._callable import coroutine_of
 from .._errors import DeadlockError, Panic
 from .._graph import report
 from .._live import live
 from .._parked import parks
 from .._run import run
-from .._scope import coroutine_of, scope
+from .._scope import scope
 from ._outside import others_may_come
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from .._backends import Sleep
+    from .._backends._parts import Sleep
     from .._instrument import Instrument
     from .._live import Look
     from .._scope import Scope

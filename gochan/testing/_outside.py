@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterable
     from types import FrameType
 
-    from .._backends import Sleep
+    from .._backends._parts import Sleep
     from .._live import Look
 
 __all__ = ("NAP", "awaits_outside", "others_may_come")
@@ -126,8 +126,10 @@ def others_may_come(
     if asleep is not None and asleep == _sleeping_threads(sleep):
         return False
     return any(
-        # one of a thread that is awake has just been woken
-        _waits_for_others(look, made) or (look.away and look.wait is None)
+        _waits_for_others(look, made)
+        # A thread that is awake has just woken it; or has taken it from its queue, and
+        # has yet to tell the loop.
+        or (look.wait is None and (look.away or look.state == "runnable"))
         for look in goroutines()
     )
 

@@ -11,7 +11,7 @@ from .._parked import parks
 from ._timers import check_seconds
 
 if TYPE_CHECKING:
-    from .._backends import Alarm, Clock
+    from .._backends._parts import Alarm, Clock
     from .._waiter import Waiter
 
 __all__ = ("blocking_sleep", "now", "sleep")

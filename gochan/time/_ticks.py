@@ -40,7 +40,7 @@ from .._waiter import WaitQueue, bar
 if TYPE_CHECKING:
     from threading import Lock
 
-    from .._backends import Alarm
+    from .._backends._parts import Alarm
     from .._waiter import Key, Node, Waiter
 
 __all__ = ("Schedule", "Ticks")

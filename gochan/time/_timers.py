@@ -14,14 +14,15 @@ from .. import _instrument
 from .._backends import clock
 from .._ends import Receiver
 from .._errors import Panic
+from .._go import require_scope
+from .._goroutine import Site
 from .._nil import nil
-from .._scope import Site, require_scope
 from ._ticks import Ticks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .._backends import Alarm
+    from .._backends._parts import Alarm
     from .._ends import RecvChan
     from .._scope import Scope
 

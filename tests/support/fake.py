@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from gochan import _backends, _budget
-from gochan._backends import AsyncWaiter
+from gochan._backends._parts import AsyncWaiter
 
 if sys.version_info >= (3, 12):
     from typing import override

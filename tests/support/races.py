@@ -6,16 +6,18 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 import gochan
-from gochan import race
+from gochan import go, race
 from gochan.race import _hook
+from support.idle import settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
+    from gochan.race import Var
     from gochan.race._detector import Mode
 
-__all__ = ("found", "lines", "rewritten")
+__all__ = ("found", "line_of", "lines", "rewritten", "two_writes")
 
 
 def found(
@@ -35,6 +37,23 @@ def lines(races: list[race.DataRace]) -> list[str]:
         f"{one.access.operation}/{one.previous.operation} {one.variable}"
         for one in races
     )
+
+
+def line_of(frames: Any, index: int = -1) -> str:
+    """The source of one line of a stack."""
+    return str(frames[index].line)
+
+
+async def two_writes(x: Var[int]) -> None:
+    """A race between the goroutines ``one`` and ``two``."""
+
+    async def write() -> None:
+        x.store(1)
+
+    go(write, name="one")
+    await settle()
+    go(write, name="two")
+    await settle()
 
 
 def rewritten(source: str, tmp_path: Path, **names: Any) -> dict[str, Any]:

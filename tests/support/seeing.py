@@ -17,9 +17,19 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Coroutine, Hashable
 
-__all__ = ("Clocks", "Recorder")
+__all__ = ("Clocks", "Recorder", "watch")
+
+
+def watch(
+    main: Callable[[], Coroutine[Any, Any, None]],
+    backend: dict[str, Any],
+    seen: Instrument,
+) -> None:
+    """Run ``main`` where ``seen`` sees it."""
+    gochan.run(main, **backend, instruments=[seen])
+
 
 SYNC = ("read", "write", "acquire", "release", "release_merge", "release_acquire")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib.util
 import sys
 import threading
 import time
@@ -12,13 +14,26 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, TypeVarTuple, Unpack
 import gochan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Coroutine, Generator
     from types import FrameType
 
-__all__ = ("Preempted", "Worker", "frequent_switches", "start", "until")
+__all__ = (
+    "TOGETHER",
+    "Preempted",
+    "Worker",
+    "frequent_switches",
+    "start",
+    "start_loop",
+    "until",
+)
 
 R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
+
+# the loops that run at the same time, each in its own thread
+TOGETHER = ["asyncio", "asyncio"]
+if importlib.util.find_spec("trio") is not None:
+    TOGETHER.append("trio")
 
 _PACKAGE = str(Path(gochan.__file__).parent)
 
@@ -56,6 +71,11 @@ class Worker(Generic[R]):
 def start(fn: Callable[[Unpack[Ts]], R], *args: *Ts) -> Worker[R]:
     """Run ``fn(*args)`` in a thread."""
     return Worker(fn, args)
+
+
+def start_loop(name: Any, main: Callable[[], Coroutine[Any, Any, Any]]) -> Worker[Any]:
+    """Run ``main`` on a loop of its own, in a thread of its own."""
+    return start(functools.partial(gochan.run, main, backend=name))
 
 
 @contextlib.contextmanager
