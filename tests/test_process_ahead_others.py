@@ -20,6 +20,7 @@ from gochan import (
     select_nowait,
     send,
 )
+from gochan._report import described
 from gochan.executors import _ahead
 from gochan.executors._protocol import (
     CHOSEN,
@@ -230,6 +231,14 @@ def test_a_reader_waits_for_nobody(ends: Ends, lent: Lent) -> None:
         until(lambda: len(told) == 3)
     assert told == [37, WouldBlock, None]
     until(lent.is_over)
+
+
+def test_reports_wait_for_nobody(lent: Lent) -> None:
+    ch = lent.ch
+    with lent.ends.other.lock:
+        assert described(ch) == f"chan {ch.name!r} (37/64)"
+        assert repr(ch) == f"<Chan[Any] {ch.name!r}, 37/64 buffered>"
+    assert ch._ahead is not None
 
 
 def test_patience_ends(lent: Lent, monkeypatch: pytest.MonkeyPatch) -> None:

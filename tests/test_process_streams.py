@@ -189,6 +189,16 @@ async def test_killed_with_values_that_it_has_not_received(pool: Any) -> None:
     ch._check()
 
 
+async def test_what_has_been_received_is_not_received_again(pool: Any) -> None:
+    """However soon it dies."""
+    for number in range(4, 40, 5):
+        ch = filled(60)
+        with pytest.raises(ExceptionGroup):
+            async with scope():
+                go(there.receive_and_die, ch, number, on=pool)
+        assert drained(ch) == [*range(number, 60)]
+
+
 async def test_killed_while_others_wait_for_what_it_has(pool: Any) -> None:
     ch, told, until = filled(40), Chan[Any](), Chan[None]()
     received: list[Any] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import random
+import signal
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -143,6 +144,11 @@ def receive_and_wait(
 ) -> None:
     told.blocking_send([ch.blocking_recv() for _ in range(number)])
     until.blocking_recv_ok()
+
+
+def receive_and_die(ch: RecvChan[Any], number: int) -> None:
+    receive(ch, number)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def receive_for_ever(ch: RecvChan[Any], told: SendChan[Any]) -> None:
