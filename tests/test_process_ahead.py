@@ -5,6 +5,8 @@ Both ends are in this process here, so that each step can be seen.
 
 from __future__ import annotations
 
+import sys
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +22,7 @@ from gochan import (
 )
 from gochan._instrument import install, uninstall
 from gochan.executors import _ahead
-from gochan.executors._protocol import (
-    RECV,
-    VALUE,
-)
+from gochan.executors._protocol import ACK, RECV, TAKEN, VALUE
 from support.ends import Asked, Ends, Lent, filled
 from support.threads import start, until
 
@@ -104,6 +103,47 @@ async def test_who_receives_lets_others_run(
     for _ in range(64):
         await lent.there.recv()
     assert turns == 1
+
+
+def test_an_answer_is_acknowledged_before_what_has_come_with_it_is_taken(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or it might come back, if this end dies now."""
+    ch = filled()
+    far = ends.handle(ch)
+    far.blocking_recv()
+    far.blocking_recv()
+    until(lambda: not ends.link.unacked)
+    post, hold = ends.other.stream.post, threading.Event()
+    kinds: list[int] = []
+
+    class Posts:
+        broken = False
+
+        def post(self, kind: int, *args: Any) -> None:
+            if kind == ACK:
+                assert hold.wait(10)
+            kinds.append(kind)
+            post(kind, *args)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(stream, name)
+
+    stream = ends.other.stream
+    monkeypatch.setattr(ends.other, "stream", Posts())
+    assert far.blocking_recv() == 2
+    taking = start(far.blocking_recv)
+    until(lambda: "take" in where(taking))
+    assert kinds == [RECV]
+    hold.set()
+    assert taking.join() == 3
+    assert kinds == [RECV, ACK, TAKEN]
+
+
+def where(worker: Any) -> str:
+    """In which function a thread is."""
+    frame = sys._current_frames().get(worker.thread.ident)
+    return "" if frame is None else frame.f_code.co_name
 
 
 def test_more_is_lent_when_that_is_used_up(ends: Ends) -> None:

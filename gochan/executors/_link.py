@@ -160,15 +160,16 @@ class Link(Holding):
                     self._nack(number)
                 kind, value, carries = FAILED, (error, None), False
         waiter.value = (kind, value)
-        if isinstance(waiter, Relayed):
-            # it is for somebody else to acknowledge
+        if not carries or isinstance(waiter, Relayed):
+            # that one is for somebody else to acknowledge
             waiter.wake()
-        elif waiter.wake():
-            if carries:
+            return
+        with self.stocks.told:
+            if waiter.wake():
                 self.stream.post(ACK, 0, number)
-        elif carries:
-            # its loop has been closed
-            self._nack(number)
+            else:
+                # its loop has been closed
+                self._nack(number)
 
     def _nack(self, number: int) -> None:
         """Nobody here has the value that was answered."""

@@ -9,6 +9,7 @@ goes back with all that comes after it, as it does when it was asked for.
 
 from __future__ import annotations
 
+from _thread import allocate_lock
 from collections import deque
 from pickle import loads
 from typing import TYPE_CHECKING, Any
@@ -41,12 +42,18 @@ class _Stock:
 
 
 class Stocks:
-    """Of all channels of one link, by the numbers of their handles."""
+    """Of all channels of one link, by the numbers of their handles.
 
-    __slots__ = ("by_number", "link")
+    Attributes:
+        told: a lock, held from when somebody gets an answer until that has been
+            acknowledged: what has come with it is taken after that.
+    """
+
+    __slots__ = ("by_number", "link", "told")
 
     def __init__(self, link: Holding) -> None:
         self.link = link
+        self.told = allocate_lock()
         self.by_number: dict[int, _Stock] = {}
 
     @uninterrupted
@@ -59,7 +66,7 @@ class Stocks:
         mine = taken = False
         answer: Answer
         try:
-            with link.lock:
+            with self.told, link.lock:
                 if stock.busy or stock.wanted or not stock.values or link.over:
                     return None
                 item: Any = stock.values[0]
