@@ -147,12 +147,12 @@ def where(worker: Any) -> str:
 
 
 def test_more_is_lent_when_that_is_used_up(ends: Ends) -> None:
-    lent = Lent(ends, filled(200, 256))
-    assert lent.count == 64
-    assert lent.take(64) == [*range(3, 67)]
+    lent = Lent(ends, filled(400, 512))
+    assert lent.count == 128
+    assert lent.take(128) == [*range(3, 131)]
     until(lent.is_over)
-    assert lent.take(1) == [67]
-    assert lent.ch._ahead.count == 64
+    assert lent.take(1) == [131]
+    assert lent.ch._ahead.count == 128
 
 
 def channels() -> Iterator[tuple[str, Chan[Any]]]:
@@ -181,8 +181,8 @@ def test_an_unbounded_channel_lends_as_well(ends: Ends) -> None:
     for value in range(100):
         ch.send_nowait(value)
     lent = Lent(ends, ch)
-    assert (lent.count, len(ch), ch.cap) == (64, 97, None)
-    assert lent.take(64) == [*range(3, 67)]
+    assert (lent.count, len(ch), ch.cap) == (97, 97, None)
+    assert lent.take(97) == [*range(3, 100)]
     until(lent.is_over)
 
 

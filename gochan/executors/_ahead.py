@@ -68,7 +68,7 @@ _SOON = 0.01
 # So many values at least: fewer are not worth it.
 _FEW: Final = 4
 # So many at most: enough that the answers cost nothing.
-_MOST: Final = 64
+_MOST: Final = 128
 # Bytes of them at most: they should fit into the pipe.
 _BYTES: Final = 1 << 17
 # Seconds that somebody waits who must not.
