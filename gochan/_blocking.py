@@ -154,6 +154,8 @@ class Blocking(Core[T]):
 
     @uninterrupted
     def _recv_blocking(self, timeout: float | None) -> tuple[Any, bool]:
+        if timeout == 0 and (got := self._recv_now()) is not None:
+            return got
         waiter = None
         try:
             with self._lock:
@@ -241,14 +243,30 @@ class Blocking(Core[T]):
                     return self._buf.popleft()
             finally:
                 key.append(None)
-        with self._lock:
-            bar(self._key)
-            value, ok, peer = self._try_recv()
-            unbar(self._key)
-        if peer is BLOCKED:
+        got = self._recv_now()
+        if got is None:
             raise WouldBlock
+        value, ok = got
         if not ok:
             raise ChanClosed(self)
+        return cast("T", value)
+
+    @uninterrupted
+    def _recv_now(self) -> tuple[Any, bool] | None:
+        """Value and ok of a receive, or None if it would have to wait.
+
+        It may still wait for what is lent, since it may be all that there is.
+        """
+        while True:
+            with self._lock:
+                bar(self._key)
+                value, ok, peer = self._try_recv()
+                ahead = self._ahead
+                unbar(self._key)
+            if peer is not BLOCKED:
+                break
+            if ahead is None or not ahead.come_home():
+                return None
         if peer is not None:
             peer.settle()
-        return cast("T", value)
+        return value, ok

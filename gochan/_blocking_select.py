@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, cast, overload
 
 from ._backends import _thread
 from ._parked import parks
-from ._select import _enlist, _finish, _poll
+from ._select import Lent, _enlist, _finish, _poll
 from ._table import C1, C2, C3, C4, C5, elsewhere, table_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ._cases import Case, Selectable
 
-__all__ = ("blocking_select", "select_nowait")
+__all__ = ("at_once_or_not", "blocking_select", "select_nowait")
 
 
 @overload
@@ -66,7 +68,7 @@ def select_nowait(*cases: Selectable[Case] | None, biased: bool = False) -> Case
     table = table_of(cases)
     if (other := elsewhere(table)) is not None:
         return cast("Case | None", other.select_nowait(table, biased))
-    return _poll(table, biased) or _enlist(table, biased, None)
+    return at_once_or_not(table, biased)
 
 
 @overload
@@ -142,7 +144,8 @@ def blocking_select(
     table = table_of(cases)
     if (other := elsewhere(table)) is not None:
         return cast("Case", other.blocking_select(table, biased, timeout))
-    if (chosen := _poll(table, biased)) is not None:
+    chosen = at_once_or_not(table, biased) if timeout == 0 else _poll(table, biased)
+    if chosen is not None:
         return chosen
     waiter = _thread.waiter()
     try:
@@ -155,3 +158,13 @@ def blocking_select(
         waiter.withdraw()
         raise
     return _finish(table[waiter.case], waiter.case, waiter.value, waiter.ok)
+
+
+def at_once_or_not(table: Sequence[Case], biased: bool) -> Case | None:
+    """A whole select with a default. It may still wait for what is lent."""
+    while True:
+        try:
+            return _poll(table, biased) or _enlist(table, biased, None)
+        except Lent as lent:
+            if not lent.values.come_home():
+                return None

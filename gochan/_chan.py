@@ -332,25 +332,27 @@ class Chan(Watched[T], SendChan[T], RecvChan[T]):
         got: Any
         if budget.left > 0:
             budget.left -= 1
+            # it may be replaced meanwhile: see Shut
+            key = self._key
             try:
-                del self._key[1]
+                del key[1]
             except IndexError:
                 # another thread is at it
                 pass
             else:
                 # the usual case: a value in the buffer
-                if self._key[0] and self._buf and self._senders.head is None:
+                if key[0] and self._buf and self._senders.head is None:
                     try:
                         got = self._buf.popleft()
                     except RecursionError:
-                        self._key[1:] = (None,)
+                        key[1:] = (None,)
                         raise
                     except KeyboardInterrupt:
-                        give_back(self._key)
+                        give_back(key)
                         raise
-                    self._key.append(None)
+                    key.append(None)
                     return got, True
-                self._key.append(None)
+                key.append(None)
         elif _backends.must_yield() and (
             self._buf or self._senders.head is not None or self._closed
         ):

@@ -8,6 +8,8 @@ Invariants, of every channel whose lock is free (``_check`` asserts them):
    the buffer may hold more.
 5. A waiter is in exactly the queues that its unfinished operation names, and in
    none once it is claimed.
+6. While values are lent (``_ahead``), nobody receives here and the quick paths are
+   barred; receivers wait whatever is in the buffer, and even if it is closed.
 
 A send and a receive climb the same ladder:
    a waiting peer -> the buffer -> would block -> park.
@@ -89,6 +91,7 @@ class Core(Generic[T]):
     __slots__ = (
         "__orig_class__",
         "__weakref__",
+        "_ahead",
         "_buf",
         "_closed",
         "_dropped",
@@ -138,6 +141,8 @@ class Core(Generic[T]):
         self._dropped = 0
         # what other processes may buffer without asking; see executors._lending
         self._loans: Any = None
+        # which values another process may take without asking; see executors._ahead
+        self._ahead: Any = None
         # the slot of the oldest value; kept only while an instrument is installed
         self._first = 0
         if buffer is not None:
@@ -171,7 +176,7 @@ class Core(Generic[T]):
         if self._closed:
             raise SendOnClosed(self)
         # a waiting receiver: hand the value over
-        if self._receivers.head is not None:
+        if self._receivers.head is not None and self._ahead is None:
             node = self._receivers.pop()
             if node is not None:
                 peer: Waiter = node.waiter or node  # type: ignore[assignment]
@@ -212,6 +217,10 @@ class Core(Generic[T]):
         is closed and drained.
         """
         seen = _instrument.active
+        if self._ahead is not None:
+            # what comes first is not here
+            self._ahead.recall()
+            return None, False, BLOCKED
         # a waiting sender: the buffer, if there is one, is full, so take its head
         # and let the sender's value have the place at its tail
         if self._senders.head is not None:
@@ -245,17 +254,27 @@ class Core(Generic[T]):
         Returns:
             The peer to settle, if somebody waited for it, or None.
         """
-        seen = _instrument.active
+        if self._ahead is not None:
+            # before what is lent, once that is here again
+            self._ahead.front.append(value)
+            self._ahead.recall()
+            return None
         # a waiting receiver: then the buffer is empty and no sender waits
         if self._receivers.head is not None:
             peer = self._try_send(value)
             if peer is not BLOCKED:
                 return peer
+        self._to_front(value)
+        return None
+
+    def _to_front(self, value: T) -> None:
+        """Put a value before all that are buffered."""
+        seen = _instrument.active
         if self._lossy is not None and len(self._buf) >= self._limit:
             # what would have been dropped, had the value not been away
             self._dropped += 1
             if isinstance(self._lossy, Sliding):
-                return None
+                return
             self._buf.pop()
         if seen is not None:
             _edges.returned(seen, self)
@@ -266,7 +285,6 @@ class Core(Generic[T]):
             if seen is not None:
                 last.party = _instrument.current_party()
             self._senders.push_front(last)
-        return None
 
     def _park(self, waiter: Waiter, queue: WaitQueue, wait: str) -> None:
         if (seen := _instrument.active) is not None:
@@ -298,7 +316,9 @@ class Core(Generic[T]):
             self._closed = True
             self._room = -1
             waiters: list[Waiter] = []
-            for queue in (self._receivers, self._senders):
+            # who waits for what is lent may get some of it yet
+            queues = (self._receivers, self._senders)[self._ahead is not None :]
+            for queue in queues:
                 while (node := queue.pop()) is not None:
                     waiter: Waiter = node.waiter or node  # type: ignore[assignment]
                     if type(waiter) is Returned:
@@ -332,14 +352,23 @@ class Core(Generic[T]):
         return self._closed
 
     def __len__(self) -> int:
-        return len(self._buf)
+        return len(self._buf) if self._ahead is None else self.stats().length
+
+    def stats(self) -> ChanStats:
+        ahead = self._ahead
+        if ahead is not None:
+            # only then is it known what has been taken
+            ahead.come_home()
+        return self._state()
 
     @uninterrupted
-    def stats(self) -> ChanStats:
+    def _state(self) -> ChanStats:
+        """:meth:`stats`, as far as it is known here."""
         with self._lock:
             bar(self._key)
+            ahead = self._ahead
             return ChanStats(
-                length=len(self._buf),
+                length=len(self._buf) + (len(ahead.front) if ahead else 0),
                 cap=self.cap,
                 waiting_senders=len(self._senders),
                 waiting_receivers=len(self._receivers),
@@ -348,7 +377,7 @@ class Core(Generic[T]):
             )
 
     def __repr__(self) -> str:
-        stats = self.stats()
+        stats = self._state()
         kind = "Chan"
         alias = getattr(self, "__orig_class__", None)
         if alias is not None:
@@ -397,10 +426,12 @@ class Core(Generic[T]):
             # a select that both sends and receives waits in both queues, alone
             both = {node.waiter for node in (*receivers, *senders)}
             alone = len(both) == 1 and None not in both
-            assert not receivers or not self._buf
-            assert not receivers or not senders or alone
+            lent = self._ahead is not None
+            assert not receivers or not self._buf or lent
+            assert not receivers or not senders or alone or lent
             assert not senders or (len(self._buf) == self._limit and not self._closed)
-            assert not self._closed or not (receivers or senders)
+            assert not self._closed or not senders
+            assert not self._closed or not receivers or lent
             assert len(self._buf) <= self._limit or self._closed
             for queue, nodes in (
                 (self._receivers, receivers),

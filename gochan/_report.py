@@ -114,7 +114,10 @@ def _channel(channel: Core[Any]) -> str:
         return f"the {name}"
     if cap == 0:
         return f"chan {name!r}"
-    return f"chan {name!r} ({len(channel)}/{'∞' if cap is None else cap})"
+    # not asked of others: this may be a signal handler
+    lent = getattr(channel, "_ahead", None) is not None
+    length = len(channel._buf if lent else channel)
+    return f"chan {name!r} ({length}/{'∞' if cap is None else cap})"
 
 
 # what the channel is called that tells of a goroutine's end

@@ -170,9 +170,23 @@ def _poll(table: Sequence[Case], biased: bool, drawn: int = -1) -> Case | None:
     return None
 
 
+class Lent(Exception):
+    """Nothing is ready, but values of one of the channels are lent.
+
+    Raised to who does not wait. ``values`` is what the channel knows of them.
+    """
+
+    def __init__(self, values: Any) -> None:
+        self.values = values
+
+
 @uninterrupted
 def _enlist(table: Sequence[Case], biased: bool, waiter: Waiter | None) -> Case | None:
-    """Pass 2. The chosen case, done; or None, with ``waiter`` queued on all."""
+    """Pass 2. The chosen case, done; or None, with ``waiter`` queued on all.
+
+    Raises:
+        Lent: there is no waiter, and values are lent.
+    """
     while True:
         done = _look(table, biased, waiter)
         if done is None:
@@ -197,6 +211,7 @@ def _look(
     held: list[Lock] = []
     taking = filter(_take, [channel._lock for channel in ordered])
     letting_go = map(_let_go, held)
+    lent: Any = None
     try:
         try:
             held.extend(taking)
@@ -205,6 +220,10 @@ def _look(
             done = _first_ready(table, biased)
             if done is None and waiter is not None:
                 _queue(table, waiter, biased or len(ordered) == len(table))
+            elif done is None:
+                for case in table:
+                    if not case._sends and (target := case._target) is not None:
+                        lent = lent or target._ahead
             for channel in ordered:
                 unbar(channel._key)
         finally:
@@ -214,6 +233,8 @@ def _look(
         if waiter is not None:
             waiter.withdraw()
         raise
+    if lent is not None:
+        raise Lent(lent)
     return done
 
 

@@ -35,6 +35,7 @@ __all__ = (
     "Key",
     "Node",
     "Returned",
+    "Shut",
     "WaitQueue",
     "Waiter",
     "bar",
@@ -78,6 +79,20 @@ def bar(key: Key | None) -> None:
 def unbar(key: Key) -> None:
     """Let the quick paths in again; the lock is about to be released."""
     key[0] = True
+
+
+class Shut(list["bool | None"]):
+    """A key that lets no quick path in, in place of a channel's own for a while.
+
+    It stays as it is: there is nobody for bar() to wait for, and unbar() changes
+    nothing. Who takes the second element, and is left no stack to append it again,
+    leaves it missing: then it is as if another thread always had it.
+    """
+
+    __slots__ = ()
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        pass
 
 
 # A quick path may be left by an error while it has the key. RecursionError: where the
@@ -347,8 +362,9 @@ class WaitQueue:
                 finally:
                     key[1:] = (None,)
         with self.lock:
-            bar(key)
-            # it may have been claimed while we waited for the lock
+            # it may have been replaced meanwhile: see Shut
+            bar(self.key)
+            # or the node been claimed
             if node.queue is not self:
                 return False
             self.remove(node)

@@ -349,6 +349,36 @@ def test_an_interrupt_gives_back_what_it_has(monkeypatch: pytest.MonkeyPatch) ->
     assert key == [True, None]
 
 
+def test_a_key_that_is_replaced_while_somebody_waits_for_the_lock() -> None:
+    keys: list[list[bool | None]] = [[True], [True, None]]
+
+    class Replaces:
+        def __enter__(self) -> None:
+            queue.key = keys[1]
+
+        def __exit__(self, *error: object) -> None:
+            # that is the one that others may have by now
+            assert keys == [[True], [False, None]]
+
+    lock: Any = Replaces()
+    queue = _waiter.WaitQueue(lock, keys[0])
+    node = _waiter.Waiter()
+    queue.push(node)
+    assert queue.drop(node)
+
+
+def test_a_key_that_nobody_gets() -> None:
+    key = _waiter.Shut([False, None])
+    _waiter.unbar(key)
+    assert key[0] is False
+    # who is left no stack to give it back does not keep others waiting
+    del key[1]
+    key[1:] = (None,)
+    _waiter.bar(key)
+    with pytest.raises(IndexError):
+        del key[1]
+
+
 def test_whoever_takes_the_lock_of_a_channel_bars_the_quick_paths() -> None:
     """It would not be noticed otherwise until two threads meet."""
     package = Path(gochan.__file__).parent

@@ -38,6 +38,7 @@ from gochan.executors._serving import Server
 from gochan.executors._wire import Stream
 from support import in_processes as there
 from support.census import eventually
+from support.ends import Ends, Gone
 from support.interrupts import interrupt
 from support.threads import start, until
 
@@ -165,36 +166,6 @@ def no_more_threads(thread: threading.Thread) -> None:
 # Links
 
 
-class Ends:
-    """Both ends of a link, each with a reader."""
-
-    def __init__(self) -> None:
-        ours, theirs = socket.socketpair()
-        self.link = Link(Stream(ours), "the other end")
-        self.other = Link(Stream(theirs), "this end")
-        self.servers = Server(self.link), Server(self.other)
-        self.readers = [
-            threading.Thread(target=link.read, daemon=True)
-            for link in (self.link, self.other)
-        ]
-        for reader in self.readers:
-            reader.start()
-
-    def number_of(self, thing: Any) -> int:
-        """Let the other end have a handle to something."""
-        self.link._grant([thing])
-        return _home.number_of(thing)
-
-    def close(self) -> None:
-        self.other.close()
-        self.link.close()
-        for reader in self.readers:
-            reader.join(10)
-            assert not reader.is_alive()
-        self.link.stream.dispose()
-        self.other.stream.dispose()
-
-
 @pytest.fixture
 def ends() -> Iterator[Ends]:
     ends = Ends()
@@ -232,13 +203,6 @@ def test_a_call_by_the_thread_that_reads_the_answers(ends: Ends) -> None:
     ends.other.ask(Asks(), RECV, 1)
     until(lambda: seen)
     assert "cannot be used while a value is unpickled" in str(seen[0])
-
-
-class Gone(Waiter):
-    """Of a loop that has been closed."""
-
-    def wake(self) -> bool:
-        return False
 
 
 def test_an_answer_for_a_loop_that_was_closed(ends: Ends) -> None:

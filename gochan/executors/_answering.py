@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import traceback
 from typing import TYPE_CHECKING, Any
 
 from .. import _instrument
-from .._waiter import bar
+from .._waiter import Waiter, bar
 from ._protocol import FAILED
 
 if TYPE_CHECKING:
@@ -15,17 +16,60 @@ if TYPE_CHECKING:
 
     from .._chan import Chan
     from ._link import Link
+    from ._pickling import Packed
 
     Undo = Callable[[], object]
 
-__all__ = ("Answering", "nothing")
+__all__ = ("Answering", "Parked", "nothing", "put_back")
+
+
+class Parked(Waiter):
+    """An operation of the other side that waits here."""
+
+    __slots__ = ("finish", "request", "server")
+
+    def __init__(
+        self,
+        server: Answering,
+        request: int,
+        finish: Callable[[Parked], None],
+        value: Any = None,
+    ) -> None:
+        super().__init__(value)
+        self.server = server
+        self.request = request
+        # sends the answer
+        self.finish = finish
+
+    def wake(self) -> bool:
+        link = self.server.link
+        with link.lock:
+            # False: the other side has gone, and gets nothing any more
+            if link.parked.pop(self.request, None) is None:
+                return False
+        self.finish(self)
+        return True
 
 
 class Answering:
-    """The answers to requests that have come by a link. The base of ``Server``."""
+    """The answers to requests that have come by a link. The base of ``Receiving``."""
 
     def __init__(self, link: Link) -> None:
         self.link = link
+
+    def thing(self, number: int) -> Any:
+        """What the other side knows by this number."""
+        with self.link.lock:
+            entry = self.link.granted.get(number)
+        if entry is None:
+            raise LookupError(f"{self.link.peer} has no handle number {number}")
+        return entry[0]
+
+    def acting(self) -> contextlib.AbstractContextManager[None]:
+        """What is done inside is done by the goroutine at the other side."""
+        if _instrument.active is None:
+            return contextlib.nullcontext()
+        return _instrument.acting(self.link.party)
 
     def answer(self, kind: int, request: int, value: Any) -> None:
         """Send an answer that nobody acknowledges."""
@@ -48,6 +92,7 @@ class Answering:
         value: Any,
         undo: Undo,
         done: Undo | None = None,
+        lend: Callable[[Packed], None] | None = None,
     ) -> None:
         """Send an answer with a value in it, which comes back if nobody gets it.
 
@@ -57,6 +102,7 @@ class Answering:
             value: what it is answered with.
             undo: called if it is not acknowledged.
             done: called if it is.
+            lend: sends more with it; called before it is sent, with what it is.
         """
         link = self.link
         try:
@@ -73,6 +119,8 @@ class Answering:
             if here:
                 link.unacked[request] = undo, done
         if here:
+            if lend is not None:
+                lend(packed)
             link.post(kind, 0, request, packed)
         else:
             undo()
@@ -86,19 +134,39 @@ class Answering:
         elif done is not None:
             done()
 
+    # Waiting
+
+    def parks(
+        self, request: int, finish: Callable[[Parked], None], value: Any = None
+    ) -> Parked:
+        """The waiter of an operation that blocks; before it is queued."""
+        parked = Parked(self, request, finish, value)
+        with self.link.lock:
+            self.link.parked[request] = parked
+        return parked
+
+    def unparks(self, request: int) -> None:
+        with self.link.lock:
+            self.link.parked.pop(request, None)
+
     def undo(self, channel: Chan[Any], value: Any) -> Undo:
         party = self.link.party
 
-        def put_back() -> None:
+        def undo() -> None:
             with _instrument.acting(party):
-                while True:
-                    with channel._lock:
-                        bar(channel._key)
-                        peer = channel._put_back(value)
-                    if peer is None or peer.settle():
-                        return
+                put_back(channel, value)
 
-        return put_back
+        return undo
+
+
+def put_back(channel: Chan[Any], value: Any) -> None:
+    """Undo a receive."""
+    while True:
+        with channel._lock:
+            bar(channel._key)
+            peer = channel._put_back(value)
+        if peer is None or peer.settle():
+            return
 
 
 def nothing() -> None:

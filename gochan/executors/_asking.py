@@ -12,7 +12,7 @@ from .. import _backends
 from .._backends import _thread, uninterrupted
 from .._errors import BrokenWorkerProcess
 from .._waiter import Waiter, WaitQueue
-from ._pickling import NOTHING, Packed
+from ._pickling import NOTHING, Packed, arriving
 from ._protocol import WITHDRAW, WITHDRAWN
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class Asking(ABC):
         Raises:
             RuntimeError: this is the thread that reads the answers.
         """
-        if get_ident() == self.reader:
+        if get_ident() == self.reader or arriving.link is self:
             raise RuntimeError(
                 "a channel of another process cannot be used while a value is "
                 "unpickled that comes from there"

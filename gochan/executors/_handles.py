@@ -6,7 +6,7 @@ buffer and no queues of its own. See ``_link`` for what an operation promises.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast, final
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, final
 
 from .. import _backends, _select
 from .._backends import _thread
@@ -177,7 +177,7 @@ class Handle(Chan[T]):
         self._sent(await self._link.asked(SEND, self._number, packed))
 
     async def recv(self) -> T:
-        answer = await self._link.asked(RECV, self._number)
+        answer = await self._receive()
         if answer[0] == VALUE:
             value: T = answer[1]
             return value
@@ -185,11 +185,23 @@ class Handle(Chan[T]):
         raise ChanClosed(self)
 
     async def recv_ok(self) -> tuple[T, Literal[True]] | tuple[None, Literal[False]]:
-        answer = await self._link.asked(RECV, self._number)
+        answer = await self._receive()
         if answer[0] == VALUE:
             return (answer[1], True)
         self._closed_or_raise(answer)
         return (None, False)
+
+    async def _receive(self) -> Answer:
+        stocks = self._link.stocks
+        if self._number in stocks.by_number:
+            if budget.left > 0:
+                budget.left -= 1
+            elif _backends.must_yield():
+                await _backends.backend().yield_now()
+            answer = stocks.take(self._number)
+            if answer is not None:
+                return answer
+        return await self._link.asked(RECV, self._number)
 
     # The blocking face
 
@@ -207,23 +219,32 @@ class Handle(Chan[T]):
         self._sent(answer)
 
     def blocking_recv(self, timeout: float | None = None) -> T:
-        value, ok = self.blocking_recv_ok(timeout)
-        if not ok:
-            raise ChanClosed(self)
-        return cast("T", value)
+        answer = self._blocking_receive(timeout)
+        if answer[0] == VALUE:
+            value: T = answer[1]
+            return value
+        self._closed_or_raise(answer)
+        raise ChanClosed(self)
 
     def blocking_recv_ok(
         self, timeout: float | None = None
     ) -> tuple[T, Literal[True]] | tuple[None, Literal[False]]:
-        _thread.check_call("ch.blocking_recv()", "await ch.recv()", timeout)
-        kind = RECV + NOWAIT if timeout == 0 else RECV
-        answer = self._link.blocking_asked(kind, self._number, timeout=timeout)
+        answer = self._blocking_receive(timeout)
         if answer[0] == VALUE:
             return (answer[1], True)
-        if answer[0] in (WITHDRAWN, BLOCKS):
-            raise TimeoutError(f"no sender within {timeout} seconds on {self!r}")
         self._closed_or_raise(answer)
         return (None, False)
+
+    def _blocking_receive(self, timeout: float | None) -> Answer:
+        _thread.check_call("ch.blocking_recv()", "await ch.recv()", timeout)
+        answer = self._link.stocks.take(self._number)
+        if answer is not None:
+            return answer
+        kind = RECV + NOWAIT if timeout == 0 else RECV
+        answer = self._link.blocking_asked(kind, self._number, timeout=timeout)
+        if answer[0] in (WITHDRAWN, BLOCKS):
+            raise TimeoutError(f"no sender within {timeout} seconds on {self!r}")
+        return answer
 
     # The face that never waits
 
@@ -237,7 +258,9 @@ class Handle(Chan[T]):
         self._sent(answer)
 
     def recv_nowait(self) -> T:
-        answer = self._link.call(RECV + NOWAIT, self._number)
+        answer = self._link.stocks.take(self._number)
+        if answer is None:
+            answer = self._link.call(RECV + NOWAIT, self._number)
         if answer[0] == VALUE:
             value: T = answer[1]
             return value

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from .._backends import uninterrupted
 from .._waiter import Waiter
 from . import _home
 from ._asking import Asking
-from ._pickling import NOTHING, Packed, pack
+from ._pickling import NOTHING, Packed, is_small, pack
 from ._protocol import LEND, RELEASE, RETURNED, SENT
+from ._stock import Stocks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from ._wire import Stream
 
 __all__ = ("Holding",)
-
-# Larger values may not fit into the pipe at once.
-_LARGE: Final = 1 << 14
 
 
 class Holding(Asking):
@@ -34,6 +32,7 @@ class Holding(Asking):
             reference, and how often it has told us.
         dropped: which of them are gone, and waiters for answers that nobody wants.
         credits: how many sends to a channel there need no answer.
+        stocks: values of channels there that may be received without asking.
     """
 
     def __init__(self, stream: Stream, peer: str) -> None:
@@ -42,6 +41,7 @@ class Holding(Asking):
         self.handles: dict[int, list[Any]] = {}
         self.dropped: deque[int | Waiter] = deque()
         self.credits: dict[int, int] = {}
+        self.stocks = Stocks(self)
         self._elsewhere: dict[bytes, Elsewhere] = {}
 
     def elsewhere(self, home: bytes) -> Elsewhere:
@@ -82,9 +82,9 @@ class Holding(Asking):
 
         Once this has returned the value arrives, even if this process dies.
         """
-        payload, buffers, things = packed
-        if len(payload) > _LARGE or buffers or things:
+        if not is_small(packed):
             return False
+        payload = packed[0]
         with self.lock:
             credit = self.credits.get(number)
             if not credit or not self.stream.post_whole(SENT, number, payload):
@@ -115,6 +115,7 @@ class Holding(Asking):
                     continue
                 del self.handles[number]
                 self.credits.pop(number, None)
+                self.stocks.drop(number)
             self.stream.post(RELEASE, number, entry[1])
 
     # What the other side passes on: on the reader's thread, or a worker's main one

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from .._waiter import Waiter
     from ._link import Link
 
-__all__ = ("ROW", "forfeit", "lend", "returned", "sent")
+__all__ = ("ROW", "admit", "forfeit", "lend", "returned", "sent")
 
 # So many values in a row are answered before slots are lent.
 ROW: Final = 2
@@ -165,7 +165,7 @@ def sent(channel: Chan[Any], link: Link, number: int, value: Any) -> None:
             return
         loans.shrink(link, loan, 1)
         peer = channel._try_send(value)
-        _admit(channel, woken)
+        admit(channel, woken)
         if loan.slots <= loan.low:
             lend(channel, link, number)
         unbar(channel._key)
@@ -189,7 +189,7 @@ def returned(channel: Chan[Any], link: Link, slots: int | None) -> None:
         if loans is not None and loan is not None:
             loan.recalled = False
             loans.shrink(link, loan, loan.slots if slots is None else slots)
-            _admit(channel, woken)
+            admit(channel, woken)
     for waiter in woken:
         waiter.settle()
 
@@ -201,12 +201,12 @@ def forfeit(channel: Chan[Any], link: Link) -> None:
         bar(channel._key)
         loans = _loans_of(channel)
         loans.shrink(link, loans.by_link[link], 1)
-        _admit(channel, woken)
+        admit(channel, woken)
     for waiter in woken:
         waiter.settle()
 
 
-def _admit(channel: Chan[Any], woken: list[Waiter]) -> None:
+def admit(channel: Chan[Any], woken: list[Waiter]) -> None:
     """There may be more room: let waiting senders in. With the lock held."""
     while channel._senders.head is not None and len(channel._buf) < channel._limit:
         node = channel._senders.pop()

@@ -9,7 +9,8 @@ The invariants, under ``lock``:
 4. ``granted``: what the other side has handles to, with how often it was told. It
    tells us (RELEASE) as often when it has none any more.
 5. ``credits``: how many sends to a channel of the other side need no answer.
-6. Once ``over``, nothing is added to them.
+6. ``stocks``: values of channels of the other side, which have them still.
+7. Once ``over``, nothing is added to them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from ._holding import Holding
 from ._pickling import arriving, unpack
 from ._protocol import (
     ACK,
+    AHEAD,
     BYE,
     CHOSEN,
     DONE,
@@ -32,9 +34,12 @@ from ._protocol import (
     NACK,
     NOTED,
     RECALL,
+    RECLAIM,
     RELEASE,
     RETURNED,
     SENT,
+    TAKEN,
+    UNUSED,
     VALUE,
     WITHDRAW,
 )
@@ -42,8 +47,9 @@ from ._protocol import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ._answering import Parked
     from ._on_link import OnLink
-    from ._serving import Parked, Server
+    from ._serving import Server
     from ._wire import Stream
 
     Undo = Callable[[], object]
@@ -92,7 +98,13 @@ class Link(Holding):
     def _read(self) -> None:
         serve = self.serve
         assert serve is not None
-        for kind, target, request, payload, buffers in self.stream.messages():
+        messages = self.stream.messages(serve.taken_so_far)
+        for kind, target, request, payload, buffers in messages:
+            if kind == TAKEN:
+                serve.taken(target)
+                continue
+            if serve.uncounted:
+                serve.taken_so_far()
             if kind == SENT:
                 serve.sent(target, payload)
             elif kind < DONE:
@@ -115,6 +127,12 @@ class Link(Holding):
                 self.lent(kind, target, request)
             elif kind == RETURNED:
                 serve.returned(target, serve.thing(target), request)
+            elif kind == AHEAD:
+                self.stocks.put(target, request, payload)
+            elif kind == RECLAIM:
+                self.stocks.reclaim(target, request)
+            elif kind == UNUSED:
+                serve.unused(target, request)
             elif kind == BYE:
                 self._bye = True
                 return
@@ -130,7 +148,7 @@ class Link(Holding):
         if waiter is None:
             # it was abandoned
             if carries:
-                self.stream.post(NACK, 0, number)
+                self._nack(number)
             return
         value: Any = None
         if payload:
@@ -139,18 +157,24 @@ class Link(Holding):
             except BaseException as error:  # of who waits for it
                 error.add_note(f"while unpickling what has come from {self.peer}")
                 if carries:
-                    self.stream.post(NACK, 0, number)
+                    self._nack(number)
                 kind, value, carries = FAILED, (error, None), False
         waiter.value = (kind, value)
-        if isinstance(waiter, Relayed):
-            # it is for somebody else to acknowledge
+        if not carries or isinstance(waiter, Relayed):
+            # that one is for somebody else to acknowledge
             waiter.wake()
-        elif waiter.wake():
-            if carries:
+            return
+        with self.stocks.told:
+            if waiter.wake():
                 self.stream.post(ACK, 0, number)
-        elif carries:
-            # its loop has been closed
-            self.stream.post(NACK, 0, number)
+            else:
+                # its loop has been closed
+                self._nack(number)
+
+    def _nack(self, number: int) -> None:
+        """Nobody here has the value that was answered."""
+        self.stocks.drop_all()
+        self.stream.post(NACK, 0, number)
 
     def _end(self) -> None:
         serve = self.serve
@@ -165,6 +189,7 @@ class Link(Holding):
             granted, self.granted = self.granted, {}
             self.handles.clear()
             self.credits.clear()
+            self.stocks.by_number.clear()
         # its operations first, so that they do not get what is put back
         serve.give_up([thing for thing, _ in granted.values()])
         del granted

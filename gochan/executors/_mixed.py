@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
-from .. import _backends, _select
+from .. import _backends, _blocking_select, _select
 from .._backends import _thread, uninterrupted
 from .._waiter import Node, Waiter, bar, unbar
 from ._protocol import BLOCKS, NOWAIT, SELECT, WITHDRAWN
@@ -160,7 +160,7 @@ class Mixed:
         here, there = _sides(table)
         for far, part in _runs(table, here, there, biased):
             if not far:
-                done = _poll(part, biased)
+                done = _in_place(part, _blocking_select.at_once_or_not, part, biased)
             else:
                 packed = self.other.pack(part, biased)
                 answer = self.other.link.call(SELECT + NOWAIT, 0, packed)

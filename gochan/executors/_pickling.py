@@ -18,25 +18,37 @@ from ._wire import MOST_BUFFERS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from ._link import Link
+    from ._holding import Holding
 
-__all__ = ("NOTHING", "Packed", "arriving", "pack", "unpack")
+__all__ = (
+    "LARGE",
+    "NOTHING",
+    "PLAIN",
+    "Packed",
+    "arriving",
+    "is_small",
+    "pack",
+    "unpack",
+)
 
 # Smaller ones cost more as messages of their own than the copy that is saved.
 _OUT_OF_BAND: Final = 1 << 14
 
+
+# Larger values may not fit into the pipe at once.
+LARGE: Final = 1 << 14
 
 # A pickled value: the pickle; the buffers that it leaves out of band, which are the
 # value's own memory; what it refers to that stays here, once for each time.
 Packed: TypeAlias = "tuple[bytes, Sequence[memoryview], Sequence[Any]]"
 NOTHING: Final[Packed] = b"", (), ()
 # the types of values that have nothing in them
-_PLAIN: Final = frozenset((bytes, str, int, float, bool, type(None)))
+PLAIN: Final = frozenset((bytes, str, int, float, bool, type(None)))
 
 
 class _Arriving(threading.local):
     # by which link the value comes that this thread unpickles
-    link: Link | None = None
+    link: Holding | None = None
 
 
 arriving = _Arriving()
@@ -57,7 +69,7 @@ def pack(
     Raises:
         TypeError: it cannot be pickled; says which part of it.
     """
-    if type(value) in _PLAIN:
+    if type(value) in PLAIN:
         return pickle.dumps(value, 5), (), ()
     things: list[Any] = []
     buffers: list[memoryview] = []
@@ -85,7 +97,15 @@ def pack(
     return payload, buffers, things
 
 
-def unpack(payload: memoryview, buffers: Sequence[bytearray], link: Link) -> Any:
+def is_small(packed: Packed) -> bool:
+    """Whether it is small, and all in one piece."""
+    payload, buffers, things = packed
+    return len(payload) <= LARGE and not buffers and not things
+
+
+def unpack(
+    payload: bytearray | memoryview, buffers: Sequence[bytearray], link: Holding
+) -> Any:
     """The value that has come by ``link``. Raises whatever its unpickling raises."""
     before = arriving.link
     arriving.link = link

@@ -2,8 +2,8 @@
 
 Both ends are alike. Each is *home* to the channels that were made in its process, and
 has *handles* to those of the other. An operation on a handle is a request; the home
-does it and answers. Nothing is fetched that was not asked for, and an operation is
-done at its home alone, so what a channel promises holds here, too.
+does it and answers. An operation is done at its home alone, so what a channel promises
+holds here, too.
 
 A request has exactly one answer:
 
@@ -19,7 +19,8 @@ out of time, waits for the answer either way, and learns which of the two it is.
 A value that was received is kept by its home until the other side says ACK, when a
 party has it, or NACK. On NACK, and if the link breaks before, it is put back to the
 front of its channel. A send is told DONE when its value has been taken, or buffered.
-SENT is a send that needs no answer: see ``_lending``. NOTED tells that a goroutine that
+SENT is a send that needs no answer: see ``_lending``; TAKEN is a receive that has asked
+for none: see ``_ahead``. NOTED tells that a goroutine that
 is to be withdrawn reacts to that; with a target of 1, that it has been cancelled.
 
 What is ordered: messages of one link arrive in order, so whoever gets a value comes
@@ -32,6 +33,7 @@ from typing import Any, Final, TypeAlias
 
 __all__ = (
     "ACK",
+    "AHEAD",
     "BLOCKS",
     "BYE",
     "CALL",
@@ -44,6 +46,7 @@ __all__ = (
     "NOTED",
     "NOWAIT",
     "RECALL",
+    "RECLAIM",
     "RECV",
     "RELEASE",
     "RESULT",
@@ -52,6 +55,8 @@ __all__ = (
     "SELECT",
     "SEND",
     "SENT",
+    "TAKEN",
+    "UNUSED",
     "VALUE",
     "WITHDRAW",
     "WITHDRAWN",
@@ -84,6 +89,11 @@ SENT: Final = 71
 LEND: Final = 72
 RECALL: Final = 73
 RETURNED: Final = 74
+# about receives that need no asking; the number of the loan is in place of the request
+AHEAD: Final = 75
+TAKEN: Final = 76
+RECLAIM: Final = 77
+UNUSED: Final = 78
 # about the link
 RELEASE: Final = 69
 BYE: Final = 70

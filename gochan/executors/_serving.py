@@ -7,8 +7,8 @@ it, and that sends the answer.
 
 from __future__ import annotations
 
-import contextlib
 import logging
+from functools import partial
 from pickle import loads
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,9 +16,9 @@ from .. import _instrument, _select
 from .._cases import RecvCase, SendCase
 from .._core import BLOCKED, Core
 from .._errors import SendOnClosed
-from .._waiter import Waiter, bar, unbar
+from .._waiter import bar, unbar
 from . import _home, _lending
-from ._answering import Answering, nothing
+from ._answering import Parked, nothing
 from ._pickling import unpack
 from ._protocol import (
     BLOCKS,
@@ -32,9 +32,9 @@ from ._protocol import (
     RUN,
     SELECT,
     SEND,
-    VALUE,
     WITHDRAWN,
 )
+from ._receiving import Receiving
 from ._relays import Relay, relay
 
 if TYPE_CHECKING:
@@ -42,42 +42,15 @@ if TYPE_CHECKING:
 
     from .._cases import Case
     from .._chan import Chan
+    from ._ahead import Ahead
     from ._link import Link
 
-__all__ = ("Parked", "Server")
+__all__ = ("Server",)
 
 _log = logging.getLogger("gochan")
 
 
-class Parked(Waiter):
-    """An operation of the other side that waits here."""
-
-    __slots__ = ("finish", "request", "server")
-
-    def __init__(
-        self,
-        server: Server,
-        request: int,
-        finish: Callable[[Parked], None],
-        value: Any = None,
-    ) -> None:
-        super().__init__(value)
-        self.server = server
-        self.request = request
-        # sends the answer
-        self.finish = finish
-
-    def wake(self) -> bool:
-        link = self.server.link
-        with link.lock:
-            # False: the other side has gone, and gets nothing any more
-            if link.parked.pop(self.request, None) is None:
-                return False
-        self.finish(self)
-        return True
-
-
-class Server(Answering):
+class Server(Receiving):
     """Answers the requests that come by one link.
 
     Attributes:
@@ -117,7 +90,7 @@ class Server(Answering):
             value: Any = unpack(payload, buffers, self.link) if payload else None
             wait = not kind & NOWAIT
             operation = kind & ~NOWAIT
-            with self._acting():
+            with self.acting():
                 if operation == SELECT:
                     self._select(request, wait, *value)
                     return
@@ -127,21 +100,14 @@ class Server(Answering):
                 elif operation == SEND:
                     self._send(thing, target, request, value, wait)
                 elif operation == RECV:
-                    self._recv(thing, request, wait)
+                    # one that is relayed has a payload: what is lent is not
+                    self.recv(thing, target, request, wait, lends=not payload)
                 elif operation == CALL:
-                    self.answer(RESULT, request, _call(thing, *value))
+                    self._called(thing, request, value)
                 else:
                     raise TypeError(f"there is no request {kind}")
         except BaseException as error:  # of who has asked
             self.fail(request, error)
-
-    def thing(self, number: int) -> Any:
-        """What the other side knows by this number."""
-        with self.link.lock:
-            entry = self.link.granted.get(number)
-        if entry is None:
-            raise LookupError(f"{self.link.peer} has no handle number {number}")
-        return entry[0]
 
     def _send(
         self, channel: Chan[Any], number: int, request: int, value: Any, wait: bool
@@ -155,7 +121,7 @@ class Server(Answering):
                     break
                 if peer is BLOCKED:
                     if wait:
-                        parked = self._parks(request, self._sent, value)
+                        parked = self.parks(request, self._sent, value)
                         channel._park(parked, channel._senders, "chan send")
                 elif channel._limit:
                     self._rows[number] = row = self._rows.get(number, 0) + 1
@@ -207,30 +173,8 @@ class Server(Answering):
             channel: Any = thing  # pyright: ignore[reportUnknownVariableType]
             _lending.returned(channel, self.link, slots)
 
-    def _recv(self, channel: Chan[Any], request: int, wait: bool) -> None:
-        def finish(parked: Parked) -> None:
-            self._received(channel, request, parked.value, parked.ok)
-
-        with channel._lock:
-            bar(channel._key)
-            value, ok, peer = channel._try_recv()
-            if peer is BLOCKED and wait:
-                parked = self._parks(request, finish)
-                channel._park(parked, channel._receivers, "chan receive")
-            unbar(channel._key)
-        if peer is BLOCKED:
-            if not wait:
-                self.link.post(BLOCKS, 0, request)
-            return
-        if peer is not None:
-            peer.settle()
-        self._received(channel, request, value, ok)
-
-    def _received(self, channel: Chan[Any], request: int, value: Any, ok: bool) -> None:
-        if ok:
-            self.deliver(VALUE, request, value, self.undo(channel, value))
-        else:
-            self.link.post(CLOSED, 0, request)
+            if slots is None:
+                self.let_go(number, channel)
 
     def _select(
         self,
@@ -263,12 +207,16 @@ class Server(Answering):
         try:
             done = _select._poll(table, biased)
             if done is None:
-                parked = self._parks(request, finish) if wait else None
+                parked = self.parks(request, finish) if wait else None
                 done = _select._enlist(table, biased, parked)
                 if done is not None and wait:
-                    self._unparks(request)
+                    self.unparks(request)
+        except _select.Lent as lent:
+            again = partial(self._select, request, wait, biased, cases)
+            self.postpone(lent.values, request, again)
+            return
         except SendOnClosed as error:
-            self._unparks(request)
+            self.unparks(request)
             targets = [case._target if case._sends else None for case in table]
             index = targets.index(error.channel)  # type: ignore[arg-type]
             self._chosen(request, table[index], index, None, ok=False)
@@ -289,20 +237,16 @@ class Server(Answering):
             undo = self.undo(channel, value) if ok else nothing
             self.deliver(CHOSEN, request, (index, ok, value if ok else None), undo)
 
-    # Waiting
+    def _called(self, thing: Any, request: int, value: tuple[Any, ...]) -> None:
+        ahead: Ahead | None = getattr(thing, "_ahead", None)
+        # who has what is lent has told what it has taken
+        if ahead is not None and ahead.link is not self.link and value[0] in _COUNTING:
+            again = partial(self._called, thing, request, value)
+            self.postpone(ahead, request, again)
+        else:
+            self.answer(RESULT, request, _call(thing, *value))
 
-    def _parks(
-        self, request: int, finish: Callable[[Parked], None], value: Any = None
-    ) -> Parked:
-        """The waiter of an operation that blocks; before it is queued."""
-        parked = Parked(self, request, finish, value)
-        with self.link.lock:
-            self.link.parked[request] = parked
-        return parked
-
-    def _unparks(self, request: int) -> None:
-        with self.link.lock:
-            self.link.parked.pop(request, None)
+    # When the other side does not wait any more
 
     def withdraw(self, request: int, why: memoryview) -> None:
         """The other side wants the answer now."""
@@ -313,7 +257,7 @@ class Server(Answering):
         if relayed is not None:
             relayed.onward.withdraw(relayed.case)
         elif parked is not None and parked.withdraw():
-            self._unparks(request)
+            self.unparks(request)
             link.post(WITHDRAWN, 0, request)
         elif self.stop is not None:
             self.stop(request, bytes(why).decode())
@@ -343,12 +287,6 @@ class Server(Answering):
         for thing in things:
             self.returned(0, thing, None)
 
-    def _acting(self) -> contextlib.AbstractContextManager[None]:
-        """What is done inside is done by the goroutine at the other side."""
-        if _instrument.active is None:
-            return contextlib.nullcontext()
-        return _instrument.acting(self.link.party)
-
 
 # what may be called of a channel: nothing that waits
 _OF_CHANNELS: Final[dict[str, Callable[[Any], Any]]] = {
@@ -357,6 +295,7 @@ _OF_CHANNELS: Final[dict[str, Callable[[Any], Any]]] = {
     "len": len,
     "stats": lambda channel: channel.stats(),
 }
+_COUNTING: Final = ("len", "stats")
 
 
 def _call(thing: Any, method: str, *args: Any) -> Any:

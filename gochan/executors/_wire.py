@@ -28,7 +28,7 @@ from weakref import WeakSet
 from .._backends._thread_clock import DAEMONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from socket import socket
 
 __all__ = ("Message", "Stream")
@@ -197,10 +197,13 @@ class Stream:
             with self._writing:
                 self._outbox.popleft()
 
-    def messages(self) -> Iterator[Message]:
+    def messages(self, idle: Callable[[], object] | None = None) -> Iterator[Message]:
         """What the other side posts, until it closes or dies.
 
         A payload is to be looked at before the next message is asked for.
+
+        Args:
+            idle: called when all that has come has been looked at.
         """
         receive = self._sock.recv_into
         memory = memoryview(bytearray(_READ))
@@ -210,6 +213,8 @@ class Stream:
             while True:
                 # a header
                 while end - start < header_size:
+                    if idle is not None:
+                        idle()
                     if start:
                         memory[: end - start] = memory[start:end]
                         start, end = 0, end - start

@@ -697,13 +697,16 @@ def storm(
         count += 1
         value = f"{party}-{count}"
         channel = rng.choice(channels)
-        kind = rng.randrange(6)
+        kind = rng.randrange(8)
+        if kind in (1, 6, 7):
+            # most of them to and from the largest buffer
+            channel = rng.choice([channel, channels[-1]])
         try:
             if kind == 0:
                 note("sending", value)
                 channel.blocking_send(value, timeout=0.02)
                 note("sent", value)
-            elif kind == 1:
+            elif kind in (1, 7):
                 # several in a row
                 for number in range(rng.randrange(20)):
                     note("sending", f"{value}-{number}")
@@ -711,6 +714,9 @@ def storm(
                     note("sent", f"{value}-{number}")
             elif kind == 2:
                 note("got", channel.blocking_recv(timeout=0.02))
+            elif kind == 6:
+                for _ in range(rng.randrange(40)):
+                    note("got", channel.blocking_recv(timeout=0.02))
             elif kind == 3:
                 note("got", channel.recv_nowait())
             elif kind == 4:
