@@ -286,6 +286,8 @@ async def test_killed_at_random(
     ch, log = Chan[Any](64), str(tmp_path / "log")
     links: dict[str, Any] = {}
     killed: set[str] = set()
+    # those of which is known that they have died
+    buried: set[str] = set()
     # what came with an answer or was taken without one, and by whom that is known
     taken: set[int] = set()
     account, deliver = _ahead.taken, _serving.Server.deliver
@@ -324,6 +326,7 @@ async def test_killed_at_random(
                         links[party] = g.away.link
             except ExceptionGroup:
                 assert party in killed
+                buried.add(party)
             finally:
                 links.pop(party, None)
 
@@ -353,6 +356,8 @@ async def test_killed_at_random(
             killed.add(party)
             link = links.pop(party)
             os.kill(int(link.peer.removeprefix("process ")), signal.SIGKILL)
+        # otherwise what comes back might find that nobody receives any more
+        await eventually(lambda: killed <= buried)
         ch.close()
     received: dict[int, list[str]] = {}
     last: dict[str, int] = {}
