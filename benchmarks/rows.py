@@ -398,7 +398,7 @@ def _full(big: bool) -> list[Row]:
         _parked(100_000, ("gochan/asyncio", "asyncio tasks", "Go/1 core")),
         _timers(
             100_000,
-            (*OURS, "asyncio tasks", "asyncio tasks/uvloop", "Go/1 core"),
+            (*OURS, "asyncio tasks", "Go/1 core"),
         ),
         Row(
             "mutex_contended",
