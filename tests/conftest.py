@@ -18,6 +18,8 @@ import pytest
 
 import gochan
 from gochan import _budget
+from gochan.executors import _ahead
+from support.ends import Ends, Lent
 from support.native import LOOPS
 
 if TYPE_CHECKING:
@@ -75,6 +77,27 @@ def loop(request: pytest.FixtureRequest) -> str:
     """The kind of event loop, for tests that are about asyncio."""
     kind: str = request.param
     return kind
+
+
+# Both ends of a link in this process: see support.ends
+
+
+@pytest.fixture
+def ends() -> Iterator[Ends]:
+    ends = Ends()
+    yield ends
+    ends.close()
+
+
+@pytest.fixture
+def lent(ends: Ends) -> Lent:
+    return Lent(ends)
+
+
+@pytest.fixture
+def always_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who receives is lent values however slow this machine is."""
+    monkeypatch.setattr(_ahead, "_SOON", 1e9)
 
 
 @pytest.fixture

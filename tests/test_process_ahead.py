@@ -30,22 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-@pytest.fixture(autouse=True)
-def _always_soon(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
-    """However slow this machine is."""
-    monkeypatch.setattr(_ahead, "_SOON", 1e9)
-
-
-@pytest.fixture
-def ends() -> Iterator[Ends]:
-    ends = Ends()
-    yield ends
-    ends.close()
-
-
-@pytest.fixture
-def lent(ends: Ends) -> Lent:
-    return Lent(ends)
+pytestmark = pytest.mark.usefixtures("always_soon")
 
 
 # What is lent, and to whom

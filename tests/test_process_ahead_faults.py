@@ -27,25 +27,10 @@ from support.interrupts import interrupt
 from support.threads import start, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 
-@pytest.fixture(autouse=True)
-def _always_soon(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
-    """However slow this machine is."""
-    monkeypatch.setattr(_ahead, "_SOON", 1e9)
-
-
-@pytest.fixture
-def ends() -> Iterator[Ends]:
-    ends = Ends()
-    yield ends
-    ends.close()
-
-
-@pytest.fixture
-def lent(ends: Ends) -> Lent:
-    return Lent(ends)
+pytestmark = pytest.mark.usefixtures("always_soon")
 
 
 # What cannot be lent

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pickle
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -33,26 +33,7 @@ from support import in_processes as there
 from support.ends import Calls, Ends, Gone, Lent, called
 from support.threads import start, until
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(autouse=True)
-def _always_soon(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
-    """However slow this machine is."""
-    monkeypatch.setattr(_ahead, "_SOON", 1e9)
-
-
-@pytest.fixture
-def ends() -> Iterator[Ends]:
-    ends = Ends()
-    yield ends
-    ends.close()
-
-
-@pytest.fixture
-def lent(ends: Ends) -> Lent:
-    return Lent(ends)
+pytestmark = pytest.mark.usefixtures("always_soon")
 
 
 # Whoever else receives

@@ -166,13 +166,6 @@ def no_more_threads(thread: threading.Thread) -> None:
 # Links
 
 
-@pytest.fixture
-def ends() -> Iterator[Ends]:
-    ends = Ends()
-    yield ends
-    ends.close()
-
-
 def test_what_cannot_be_asked_for(ends: Ends) -> None:
     ask = ends.other.call
     kind, (error, text) = ask(RUN, 0, ends.other.pack("x"))

@@ -27,16 +27,13 @@ if TYPE_CHECKING:
 go_: Any = go
 
 
+pytestmark = pytest.mark.usefixtures("always_soon")
+
+
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Any]:
     with gochan.executors.processes(3, METHOD) as pool:
         yield pool
-
-
-@pytest.fixture(autouse=True)
-def _always_soon(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
-    """However slow this machine is."""
-    monkeypatch.setattr(_ahead, "_SOON", 1e9)
 
 
 def filled(number: int, cap: int = 64) -> Chan[Any]:
