@@ -9,10 +9,13 @@ import gc
 import sys
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import pytest
 
 import gochan
 from gochan import Chan, blocking_select, go, recv, select, send
+from gochan._frames import frames_of
 from support.closed import ended
 from support.idle import settle
 from support.threads import start
@@ -236,3 +239,30 @@ def test_a_new_loop_after_one_that_was_closed(backend: dict[str, Any]) -> None:
     for number in range(5):
         with ended(ch.recv()):
             assert gochan.run(main, number, **backend) == number
+
+
+async def test_who_waits_does_not_keep_a_closed_loop() -> None:
+    """Nor all that it leads to, through which a search for leaks would go."""
+    closed: list[object] = []
+
+    def use_another() -> None:
+        async def main() -> None:
+            async with gochan.scope() as scope:
+                waits = scope.go(Chan[int]().recv)
+                await settle()
+                waits.cancel()
+            closed.append(asyncio.get_running_loop())
+
+        asyncio.run(main())
+
+    await anyio.to_thread.run_sync(use_another)
+    async with gochan.scope() as scope:
+        # the first to wait here since then
+        waits = scope.go(Chan[int]().recv)
+        await settle()
+        frames = frames_of(waits.coroutine)
+        assert len(frames) > 1
+        for frame in frames:
+            for thing in frame.f_locals.values():
+                assert getattr(thing, "loop", None) not in closed
+        scope.cancel()

@@ -247,6 +247,7 @@ def _quick_park(queue: WaitQueue, value: Any = None) -> Generator[Any, Any, Any]
             or ("trio" in modules and modules["trio"].lowlevel.in_trio_task())
         )
     ):
+        box = None  # who is parked does not keep a loop that is not its own
         return (yield from any_park(queue, value))  # pyright: ignore[reportGeneralTypeIssues,reportUnknownVariableType]
     _cell.left = _cell.full
     try:

@@ -208,6 +208,7 @@ def _quick_park(queue: WaitQueue, value: Any = None) -> Generator[Any, Any, Any]
     """``any_park`` for the usual case, in one call."""
     inbox = _last
     if inbox is None or not in_trio_task() or current_trio_token() is not inbox.token:
+        inbox = None  # who is parked does not keep what is not its own
         return (yield from any_park(queue, value))  # pyright: ignore[reportGeneralTypeIssues,reportUnknownVariableType]
     _cell.left = _cell.full
     try:

@@ -258,6 +258,10 @@ class World:
 
         self.scope.go(on_thread)
 
+    async def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait for ``condition()``. A loop that asks would starve the threads."""
+        await anyio.to_thread.run_sync(until, condition, what, limiter=self._limiter)
+
     async def __aenter__(self) -> Self:
         await self.scope.__aenter__()
         return self

@@ -253,8 +253,7 @@ async def test_close_wakes_every_receiver(where: str) -> None:
         for _ in range(4):
             for party in (plain, ranging, selecting):
                 world.go(party)
-        while ch.stats().waiting_receivers < 12:
-            await gochan.yield_()
+        await world.until(lambda: ch.stats().waiting_receivers == 12, "all wait")
         ch.close()
     ended.close()
     ways = [way async for way in ended]
@@ -285,8 +284,7 @@ async def test_close_makes_every_waiting_sender_panic(where: str, cap: int) -> N
         for i in range(4):
             world.go(plain, 100 + i)
             world.go(selecting, 200 + i)
-        while ch.stats().waiting_senders < 8:
-            await gochan.yield_()
+        await world.until(lambda: ch.stats().waiting_senders == 8, "all wait")
         ch.close()
         assert [v async for v in ch] == list(range(cap))
     assert sorted([panics.recv_nowait() for _ in range(len(panics))]) == [
