@@ -78,24 +78,20 @@ class Goroutine(Generic[R_co]):
         name: for reports; the function's name if none was given.
     """
 
-    # set by the nursery while it needs them
+    # Set by the nursery while it needs them. There are many goroutines, so two of the
+    # slots serve twice: from the end on they have the error and the result.
     context: Any
     callback: Any
     # set by the nursery if another goroutine of its has started this one
     parent: int
     argument: Any
-    # set at the end
-    _result: R_co
-    _error: BaseException | None
 
     __slots__ = (
         "__weakref__",
         "_code",
         "_done",
-        "_error",
         "_lasti",
         "_over",
-        "_result",
         "_scope",
         "argument",
         "away",
@@ -255,12 +251,19 @@ class Goroutine(Generic[R_co]):
         if _instrument.find_party() is self:
             raise RuntimeError(f"{self!r} awaits its own end, and would for ever")
 
+    @property
+    def _error(self) -> BaseException | None:
+        """What it has ended with, if it has ended."""
+        error: BaseException | None = self.callback
+        return error
+
     def _outcome(self) -> R_co:
         if (seen := _instrument.active) is not None:
             seen.joined(_instrument.current_party(), self)
         error = self._error
         if error is None:
-            return self._result
+            result: R_co = self.argument
+            return result
         if error.__traceback__ is None:
             # Nobody has raised it: it was cancelled. Each who waits gets one of its
             # own, whose traceback leads here, and not back from here.
@@ -278,8 +281,8 @@ class Goroutine(Generic[R_co]):
 
     def finished(self, result: Any, error: BaseException | None) -> None:
         """The nursery's: the function has returned or raised."""
-        self._result = result
-        self._error = error
+        self.argument = result
+        self.callback = error
         if error is not None:
             self._scope._failed(self, error)
         self._over = True
@@ -291,7 +294,7 @@ class Goroutine(Generic[R_co]):
 
     def cancelled(self) -> None:
         """The nursery's: it has ended because it was cancelled."""
-        self._error = GoroutineCancelled(
+        self.callback = GoroutineCancelled(
             f"goroutine {self.name!r} (id {self.id})", self.reason or None
         )
         self._over = True
