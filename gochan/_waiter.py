@@ -23,7 +23,7 @@ to run its goroutine leaves no stale node behind.
 from __future__ import annotations
 
 from time import sleep
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from . import _instrument
 
@@ -113,9 +113,14 @@ def give_back(key: Key) -> None:
     key[1:] = (None,)
 
 
-# Those that were claimed where the stack was too full to wake them. The next wait on
-# their runtime, or the end of a drain, does.
-stranded: Final[list[Waiter]] = []
+class _Stranded(Protocol):
+    def unlink(self) -> None: ...
+    def wake(self) -> bool: ...
+
+
+# Those that were claimed where the stack was too full to wake them, and the mailboxes
+# that have them. The next wait on their runtime, or the end of a drain, does.
+stranded: Final[list[_Stranded]] = []
 
 
 def rescue() -> None:

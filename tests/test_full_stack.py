@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gochan import Chan, _budget, go, recv, run, select, send
+from gochan import Chan, _budget, go, recv, run, scope, select, send
+from gochan._backends._asyncio_mailbox import Mailbox
+from gochan._waiter import rescue, stranded
+from support.idle import settle
+from support.threads import start
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -186,6 +190,28 @@ def test_where_the_loop_has_yet_to_be_asked(kind: str) -> None:
     happened = asyncio.run(main())
     assert not happened[0]
     assert all(happened[-10:])
+
+
+async def test_a_thread_whose_stack_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it has sent has been received, but by whom it could not wake."""
+
+    def no_room(_: Mailbox) -> None:
+        raise RecursionError
+
+    ch = Chan[int]()
+    async with scope() as s:
+        receives = s.go(ch.recv)
+        await settle()
+        assert ch.stats().waiting_receivers == 1
+        with monkeypatch.context() as patch:
+            patch.setattr(Mailbox, "arm", no_room)
+            start(ch.blocking_send, 1).join()
+        assert len(ch._key) == 2
+        # trio's do not have it
+        assert [type(each) for each in stranded] in ([Mailbox], [])
+        # the next wait
+        start(rescue).join()
+        assert await receives == 1
 
 
 async def rest() -> None:

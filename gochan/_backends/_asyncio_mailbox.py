@@ -71,16 +71,26 @@ class Mailbox:
         self.context = Context()
 
     def post(self, woken: Any) -> bool:
-        """Let ``woken`` run soon; from any thread. False if the loop is closed.
-
-        The drain is asked for first: where the stack is full that raises, and then
-        nothing has happened. It may have come and gone before ``woken`` is there, on
-        another thread.
-        """
-        if not self.draining and not self.ask():
-            return False
+        """Let ``woken`` run soon; from any thread. False if the loop is closed."""
+        if not self.draining and get_running_loop() is self.loop:
+            # first, since it raises where the stack is full, and nothing has happened
+            if not self.armed:
+                self.arm()
+            self.ready.append(woken)
+            return True
+        # another thread: its drain may come at once, and is not to be asked for twice
         self.ready.append(woken)
-        return self.draining != 0 or self.armed or self.ask()
+        try:
+            return self.draining != 0 or self.ask()
+        except RecursionError:
+            stranded[:0] = (self,)
+            return True
+
+    def unlink(self) -> None:
+        """Those in it have been: see ``stranded``."""
+
+    def wake(self) -> bool:
+        return self.ask()
 
     def ask(self) -> bool:
         """Have ``ready`` drained. False if the loop is closed."""
