@@ -20,6 +20,7 @@ from gochan._instrument import install, uninstall
 from gochan._waiter import Waiter
 from gochan.executors import _home, _lending, _link, _pickling
 from gochan.executors._link import Link
+from gochan.executors._page import INDEX, SERIAL, Page
 from gochan.executors._protocol import (
     CALL,
     FAILED,
@@ -38,12 +39,14 @@ from gochan.executors._serving import Server
 from gochan.executors._wire import Stream
 from support import in_processes as there
 from support.census import eventually
-from support.ends import Ends, Gone
+from support.ends import Ends, Gone, drained
 from support.interrupts import interrupt
 from support.threads import start, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from gochan._waiter import Key
 
 go_: Any = go
 
@@ -54,7 +57,8 @@ go_: Any = go
 @pytest.fixture
 def streams() -> Iterator[tuple[Stream, Stream]]:
     ours, theirs = socket.socketpair()
-    pair = Stream(ours), Stream(theirs)
+    pages = Page.pair()
+    pair = Stream(ours, pages[0]), Stream(theirs, pages[1])
     yield pair
     for stream in pair:
         stream.close()
@@ -84,6 +88,17 @@ def test_messages_of_all_sizes(streams: Streams) -> None:
             ours.post(7, number, size, payload, [memoryview(each) for each in buffers])
             expected.append((7, number, size, payload, buffers))
     assert start(take, theirs, len(expected)).join() == expected
+
+
+def test_all_messages_are_counted(streams: Streams) -> None:
+    ours, theirs = streams
+    for _ in range(2):
+        ours.post(1)
+        ours.post(1, 0, 0, b"", [memoryview(b"ab")])
+        assert ours.post_whole(1, 0, b"")
+    assert ours.posted == 6
+    ours.close()
+    assert len(list(theirs.messages())) == theirs.handled == 6
 
 
 def test_writing_never_waits_for_reading(streams: Streams) -> None:
@@ -394,17 +409,28 @@ class Lender:
         self.number = _home.number_of(self.ch)
         self.lend()
         self.slots = 16 - self.ch._limit
-        assert take(self.theirs, 1) == [(LEND, self.number, self.slots, b"", [])]
+        self.serial = self.lent()
 
     def lend(self) -> None:
         with self.ch._lock:
             _lending.lend(self.ch, self.link, self.number)
 
+    def lent(self) -> int:
+        """The other end is told where to look, and finds them there."""
+        ((kind, number, serial, payload, _),) = take(self.theirs, 1)
+        assert (kind, number) == (LEND, self.number)
+        slots, posted = self.theirs.page.read(*INDEX.unpack(payload))
+        assert slots == self.slots
+        # the message that tells of it comes after that
+        assert posted == self.link.stream.posted - 1
+        return int(serial)
+
     def sent(self, value: int) -> None:
         self.server.sent(self.number, memoryview(pickle.dumps(value)))
 
     def returned(self, slots: int) -> None:
-        self.server.returned(self.number, self.ch, slots)
+        serial = SERIAL.pack(self.serial)
+        self.server.returned(self.number, self.ch, slots, serial)
 
 
 @pytest.fixture
@@ -452,12 +478,41 @@ def test_nothing_is_lent_again_before_it_has_come_back(lender: Lender) -> None:
         loans.recall()
     lender.lend()
     assert 16 - ch._limit == lender.slots
-    assert take(lender.theirs, 1) == [(RECALL, lender.number, 0, b"", [])]
+    recall: Any = (RECALL, lender.number, lender.serial, b"", [])
+    assert take(lender.theirs, 1) == [recall]
     lender.returned(lender.slots)
     assert ch._limit == 16
     assert ch._loans is None
     lender.lend()
-    assert take(lender.theirs, 1) == [(LEND, lender.number, lender.slots, b"", [])]
+    again = lender.lent()
+    assert again > lender.serial
+    # what comes late is of what was lent before
+    lender.returned(0)
+    lender.server.returned(lender.number, ch, 0)
+    assert lender.link.places[lender.number].serial == again
+
+
+def test_a_value_arrives_while_somebody_is_at_the_channel(
+    lender: Lender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has the lock has barred the quick ways: it is waited for."""
+    waited: list[Key] = []
+    monkeypatch.setattr(_lending, "bar", waited.append)
+    lender.sent(1)
+    assert waited == []
+    lender.ch._key[0] = False
+    lender.sent(2)
+    assert waited == [lender.ch._key]
+    assert drained(lender.ch) == [1, 2]
+
+
+def test_a_value_arrives_for_a_closed_channel(
+    lender: Lender, caplog: pytest.LogCaptureFixture
+) -> None:
+    lender.ch.close()
+    lender.sent(1)
+    assert "SendOnClosed" in caplog.text
+    assert not lender.ch._buf
 
 
 def test_a_streamed_value_for_a_loop_that_was_closed(lender: Lender) -> None:

@@ -6,6 +6,7 @@ buffer and no queues of its own. See ``_link`` for what an operation promises.
 
 from __future__ import annotations
 
+from sys import modules
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, final
 
 from .. import _backends, _select
@@ -15,6 +16,7 @@ from .._chan import Chan
 from .._core import Core
 from .._errors import ChanClosed, CloseOfClosed, SendOnClosed, WouldBlock
 from ._mixed import Mixed
+from ._pickling import is_small
 from ._protocol import (
     BLOCKS,
     CALL,
@@ -167,12 +169,12 @@ class Handle(Chan[T]):
 
     async def send(self, value: T, /) -> None:
         packed = self._link.pack(value)
-        if self._number in self._link.credits:
+        if self._number in self._link.credits.by_number and is_small(packed):
             if budget.left > 0:
                 budget.left -= 1
             elif _backends.must_yield():
                 await _backends.backend().yield_now()
-            if self._link.spend(self._number, packed):
+            if self._link.credits.spend(self._number, packed[0]):
                 return
         self._sent(await self._link.asked(SEND, self._number, packed))
 
@@ -206,11 +208,16 @@ class Handle(Chan[T]):
     # The blocking face
 
     def blocking_send(self, value: T, /, timeout: float | None = None) -> None:
-        _thread.check_call("ch.blocking_send(v)", "await ch.send(v)", timeout)
-        packed = self._link.pack(value)
-        if self._number in self._link.credits and self._link.spend(
-            self._number, packed
+        # what check_call() asks, in the usual case
+        if (
+            timeout is not None
+            or "trio" in modules
+            or ("asyncio" in modules and _thread.running_loop() is not None)
+            or _thread.cancelled
         ):
+            _thread.check_call("ch.blocking_send(v)", "await ch.send(v)", timeout)
+        packed = self._link.pack(value)
+        if is_small(packed) and self._link.credits.spend(self._number, packed[0]):
             return
         kind = SEND + NOWAIT if timeout == 0 else SEND
         answer = self._link.blocking_asked(kind, self._number, packed, timeout)
@@ -250,7 +257,7 @@ class Handle(Chan[T]):
 
     def send_nowait(self, value: T, /) -> None:
         packed = self._link.pack(value)
-        if self._link.spend(self._number, packed):
+        if is_small(packed) and self._link.credits.spend(self._number, packed[0]):
             return
         answer = self._link.call(SEND + NOWAIT, self._number, packed)
         if answer[0] == BLOCKS:

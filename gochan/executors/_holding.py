@@ -10,8 +10,10 @@ from .._backends import uninterrupted
 from .._waiter import Waiter
 from . import _home
 from ._asking import Asking
-from ._pickling import NOTHING, Packed, is_small, pack
-from ._protocol import LEND, RELEASE, RETURNED, SENT
+from ._credit import Credits
+from ._page import PLACES, Place
+from ._pickling import NOTHING, Packed, pack
+from ._protocol import RELEASE
 from ._stock import Stocks
 
 if TYPE_CHECKING:
@@ -31,7 +33,10 @@ class Holding(Asking):
         handles: ours by the number that the other side knows them by: a weak
             reference, and how often it has told us.
         dropped: which of them are gone, and waiters for answers that nobody wants.
-        credits: how many sends to a channel there need no answer.
+        credits: sends to channels there that need no answer.
+        places: of the counters for what we have granted, by channel. The reader's
+            thread changes it, with the channel's lock held.
+        unplaced: those that are free.
         stocks: values of channels there that may be received without asking.
     """
 
@@ -40,8 +45,10 @@ class Holding(Asking):
         self.granted: dict[int, list[Any]] = {}
         self.handles: dict[int, list[Any]] = {}
         self.dropped: deque[int | Waiter] = deque()
-        self.credits: dict[int, int] = {}
+        self.credits = Credits(self)
         self.stocks = Stocks(self)
+        self.places: dict[int, Place] = {}
+        self.unplaced = list(range(PLACES))
         self._elsewhere: dict[bytes, Elsewhere] = {}
 
     def elsewhere(self, home: bytes) -> Elsewhere:
@@ -76,24 +83,6 @@ class Holding(Asking):
             self._release()
         self.stream.post(kind, target, request, payload, buffers)
 
-    @uninterrupted
-    def spend(self, number: int, packed: Packed) -> bool:
-        """Send without asking for an answer. False if that is not possible now.
-
-        Once this has returned the value arrives, even if this process dies.
-        """
-        if not is_small(packed):
-            return False
-        payload = packed[0]
-        with self.lock:
-            credit = self.credits.get(number)
-            if not credit or not self.stream.post_whole(SENT, number, payload):
-                return False
-            self.credits[number] = credit - 1
-        if self.dropped:
-            self._release()
-        return True
-
     def _grant(self, things: Sequence[Any]) -> None:
         with self.lock:
             if self.over is None:
@@ -114,7 +103,7 @@ class Holding(Asking):
                 if entry is None or entry[0]() is not None:
                     continue
                 del self.handles[number]
-                self.credits.pop(number, None)
+                self.credits.drop(number)
                 self.stocks.drop(number)
             self.stream.post(RELEASE, number, entry[1])
 
@@ -150,15 +139,6 @@ class Holding(Asking):
         # ours, or one that came by another link: that way is as good
         self.stream.post(RELEASE, via, 1)
         return thing
-
-    def lent(self, kind: int, number: int, slots: int) -> None:
-        with self.lock:
-            if kind == LEND and number in self.handles:
-                self.credits[number] = self.credits.get(number, 0) + slots
-                return
-            # behind all that was sent on it
-            unused = self.credits.pop(number, 0)
-            self.stream.post(RETURNED, number, unused + (slots if kind == LEND else 0))
 
     def released(self, number: int, count: int) -> Any:
         """The other side has let go of so many: the thing, if those were all."""

@@ -21,7 +21,7 @@ their sends have returned: the goroutine that sent them fails with SendOnClosed 
 at its end at the latest.
 
     home                                   the other side
-    LEND n      ->  n more sends need no answer
+    LEND        ->  sends need no answer, as many as a counter grants: see _page
                     SENT value      <-  one of them
     RECALL      ->  no more
                     RETURNED n      <-  so many were not used
@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .. import _edges, _instrument
 from .._core import BLOCKED
 from .._waiter import bar, unbar
+from ._page import INDEX, Place
 from ._protocol import LEND, RECALL
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ ROW: Final = 2
 # No smaller buffer lends slots.
 _LEAST: Final = 8
 # So many slots at most: enough that the answers cost nothing.
-_MOST: Final = 64
+_MOST: Final = 96
 
 
 class _Loan:
@@ -84,9 +85,11 @@ class _Loans:
     def recall(self) -> None:
         """Somebody here wants the slots."""
         for link, loan in self.by_link.items():
-            if not loan.recalled:
+            place = link.places.get(loan.number)
+            # otherwise all that may still come is on its way
+            if place is not None and not loan.recalled:
                 loan.recalled = True
-                link.stream.post(RECALL, loan.number)
+                link.stream.post(RECALL, loan.number, place.serial)
 
     def shrink(self, link: Link, loan: _Loan, slots: int) -> None:
         """So many of what was lent are the channel's again."""
@@ -94,7 +97,7 @@ class _Loans:
         loan.slots -= slots
         if channel._limit != sys.maxsize:
             channel._limit += slots
-        if loan.slots or loan.recalled:
+        if loan.slots:
             return
         del self.by_link[link]
         if not self.by_link:
@@ -124,6 +127,10 @@ def lend(channel: Chan[Any], link: Link, number: int) -> None:
         or _instrument.active is not None
     ):
         return
+    place = link.places.get(number)
+    if place is None and not link.unplaced:
+        # so many channels at a time are enough
+        return
     loans = _loans_of(channel)
     loan = loans.by_link.get(link)
     if loan is None:
@@ -135,7 +142,15 @@ def lend(channel: Chan[Any], link: Link, number: int) -> None:
     if channel._limit != sys.maxsize:
         channel._limit -= slots
     channel._room = -1
-    link.stream.post(LEND, number, slots)
+    stream = link.stream
+    if place is not None:
+        stream.page.grant(place.index, slots, stream.posted)
+        return
+    place = Place(link.unplaced.pop())
+    link.places[number] = place
+    stream.page.reset(place.index)
+    stream.page.grant(place.index, slots, stream.posted)
+    stream.post(LEND, number, place.serial, INDEX.pack(place.index))
 
 
 def sent(channel: Chan[Any], link: Link, number: int, value: Any) -> None:
@@ -144,29 +159,42 @@ def sent(channel: Chan[Any], link: Link, number: int, value: Any) -> None:
     Raises:
         SendOnClosed: the channel has been closed meanwhile.
     """
+    key = channel._key
+    try:
+        del key[1]
+    except IndexError:
+        # another thread is at it
+        pass
+    else:
+        try:
+            # the usual case: nobody waits, and more is to come
+            if (
+                key[0]
+                and channel._receivers.head is None
+                and channel._senders.head is None
+                and not channel._closed
+                and _instrument.active is None
+                and (loan := channel._loans.by_link[link]).slots > loan.low
+            ):
+                loan.slots -= 1
+                if channel._limit != sys.maxsize:
+                    channel._limit += 1
+                channel._buf.append(value)
+                return
+        finally:
+            key.append(None)
     woken: list[Waiter] = []
     with channel._lock:
         bar(channel._key)
         loans = _loans_of(channel)
         loan = loans.by_link[link]
-        # the usual case: nobody waits, and more is to come
-        if (
-            loan.slots > loan.low
-            and channel._receivers.head is None
-            and channel._senders.head is None
-            and not channel._closed
-            and _instrument.active is None
-        ):
-            loan.slots -= 1
-            if channel._limit != sys.maxsize:
-                channel._limit += 1
-            channel._buf.append(value)
-            unbar(channel._key)
-            return
         loans.shrink(link, loan, 1)
         peer = channel._try_send(value)
-        admit(channel, woken)
+        if channel._senders.head is not None:
+            admit(channel, woken)
         if loan.slots <= loan.low:
+            # not again at once, if there is no room
+            loan.low = loan.slots // 2
             lend(channel, link, number)
         unbar(channel._key)
     while peer is not None and not peer.settle():
@@ -179,17 +207,29 @@ def sent(channel: Chan[Any], link: Link, number: int, value: Any) -> None:
         waiter.settle()
 
 
-def returned(channel: Chan[Any], link: Link, slots: int | None) -> None:
-    """Nothing will be sent on so many slots that ``link`` was lent, or on any."""
+def returned(
+    channel: Chan[Any], link: Link, number: int, slots: int | None, serial: int | None
+) -> None:
+    """Nothing will be sent on so many slots that ``link`` was lent, or on any.
+
+    Nor will it look at the place with that serial number any more.
+    """
     woken: list[Waiter] = []
     with channel._lock:
         bar(channel._key)
+        place = link.places.get(number)
+        over = place is not None and (slots is None or place.serial == serial)
+        if place is not None and over:
+            del link.places[number]
+            link.unplaced.append(place.index)
         loans: _Loans | None = channel._loans
         loan = None if loans is None else loans.by_link.get(link)
         if loans is not None and loan is not None:
-            loan.recalled = False
+            if over:
+                loan.recalled = False
             loans.shrink(link, loan, loan.slots if slots is None else slots)
             admit(channel, woken)
+        unbar(channel._key)
     for waiter in woken:
         waiter.settle()
 
@@ -202,6 +242,7 @@ def forfeit(channel: Chan[Any], link: Link) -> None:
         loans = _loans_of(channel)
         loans.shrink(link, loans.by_link[link], 1)
         admit(channel, woken)
+        unbar(channel._key)
     for waiter in woken:
         waiter.settle()
 

@@ -8,7 +8,7 @@ The invariants, under ``lock``:
 3. ``unacked``: the values that the other side may not have yet, oldest first.
 4. ``granted``: what the other side has handles to, with how often it was told. It
    tells us (RELEASE) as often when it has none any more.
-5. ``credits``: how many sends to a channel of the other side need no answer.
+5. ``credits``: sends to channels of the other side that need no answer.
 6. ``stocks``: values of channels of the other side, which have them still.
 7. Once ``over``, nothing is added to them.
 """
@@ -123,10 +123,12 @@ class Link(Holding):
                 if thing is not None:
                     serve.returned(target, thing, None)
                 del thing
-            elif kind in (LEND, RECALL):
-                self.lent(kind, target, request)
+            elif kind == LEND:
+                self.credits.lend(target, request, payload)
+            elif kind == RECALL:
+                self.credits.recall(target, request)
             elif kind == RETURNED:
-                serve.returned(target, serve.thing(target), request)
+                serve.returned(target, serve.thing(target), request, payload)
             elif kind == AHEAD:
                 self.stocks.put(target, request, payload)
             elif kind == RECLAIM:
@@ -188,12 +190,13 @@ class Link(Holding):
             # to be let go of without the lock: that runs code of others
             granted, self.granted = self.granted, {}
             self.handles.clear()
-            self.credits.clear()
+            self.credits.by_number.clear()
             self.stocks.by_number.clear()
         # its operations first, so that they do not get what is put back
         serve.give_up([thing for thing, _ in granted.values()])
         del granted
         self.stream.close()
+        self.stream.page.close()
         if not self._bye:
             try:
                 self.over = self.explain()

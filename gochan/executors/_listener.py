@@ -30,6 +30,7 @@ from multiprocessing.connection import (
 )
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ._page import Page
 from ._wire import Stream
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ class _Listening:
     def _admit(self, sock: socket.socket) -> None:
         try:
             begin, process = self._check(sock)
+            page = Page.share(sock)
         except Exception as error:  # whatever a stranger makes it raise
             # it may also be one of ours that was ended while it connected
             gone = isinstance(error, EOFError | ConnectionError)
@@ -119,7 +121,7 @@ class _Listening:
             sock.close()
         else:
             self._forget(threading.current_thread())
-            begin(Stream(sock), process)
+            begin(Stream(sock, page), process)
 
     def _forget(self, thread: threading.Thread) -> None:
         """It is no stranger any more, or not here."""
@@ -230,8 +232,14 @@ def connect(ticket: Ticket) -> Stream:
 
     Raises:
         OSError: there is nobody any more.
+        EOFError: nobody there expects us.
         AuthenticationError: it is not who we take it for.
     """
     with Client(ticket.address, "AF_UNIX", authkey=ticket.key) as connection:
         connection.send_bytes(_HELLO.pack(ticket.number, os.getpid()))
-        return Stream(socket.socket(fileno=os.dup(connection.fileno())))
+        sock = socket.socket(fileno=os.dup(connection.fileno()))
+        try:
+            return Stream(sock, Page.receive(sock))
+        except BaseException:
+            sock.close()
+            raise

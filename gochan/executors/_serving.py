@@ -19,6 +19,7 @@ from .._errors import SendOnClosed
 from .._waiter import bar, unbar
 from . import _home, _lending
 from ._answering import Parked, nothing
+from ._page import SERIAL
 from ._pickling import unpack
 from ._protocol import (
     BLOCKS,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from .._chan import Chan
     from ._ahead import Ahead
     from ._link import Link
+    from ._wire import Bytes
 
 __all__ = ("Server",)
 
@@ -166,13 +168,22 @@ class Server(Receiving):
         else:
             _log.error("a send by %s fails: %r", self.link.peer, error)
 
-    def returned(self, number: int, thing: Any, slots: int | None) -> None:
-        """The other side will not send so much more without asking, or nothing."""
+    def returned(
+        self, number: int, thing: Any, slots: int | None, serial: Bytes = b""
+    ) -> None:
+        """The other side will not send so much more without asking, or nothing.
+
+        Args:
+            number: what it knows the channel by.
+            thing: the channel, or what else there may be handles to.
+            slots: how much; None: it has no handle any more.
+            serial: of what it was granted, if it will not draw on that any more.
+        """
         self._rows.pop(number, None)
         if isinstance(thing, Core) and _home.origin(thing) is None:
             channel: Any = thing  # pyright: ignore[reportUnknownVariableType]
-            _lending.returned(channel, self.link, slots)
-
+            over = SERIAL.unpack(serial)[0] if serial else None
+            _lending.returned(channel, self.link, number, slots, over)
             if slots is None:
                 self.let_go(number, channel)
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from socket import socket
 
+    from ._page import Page
+
 __all__ = ("Message", "Stream")
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
@@ -68,6 +70,9 @@ class Stream:
 
     Attributes:
         broken: nothing that is posted will arrive any more.
+        page: memory that both sides see.
+        posted: how many messages, those that are on their way included.
+        handled: how many messages of the other side have been looked at.
     """
 
     __slots__ = (
@@ -77,9 +82,12 @@ class Stream:
         "_sock",
         "_writing",
         "broken",
+        "handled",
+        "page",
+        "posted",
     )
 
-    def __init__(self, sock: socket) -> None:
+    def __init__(self, sock: socket, page: Page) -> None:
         sock.setblocking(True)
         for option in (SO_SNDBUF, SO_RCVBUF):
             sock.setsockopt(SOL_SOCKET, option, _PIPE)
@@ -89,6 +97,8 @@ class Stream:
         self._outbox: deque[memoryview] = deque()
         self._flusher: threading.Thread | None = None
         self.broken = False
+        self.page = page
+        self.posted = self.handled = 0
         _streams.add(self)
 
     def post(
@@ -107,6 +117,7 @@ class Stream:
         head = _HEADER.pack(kind, len(buffers), target, request, size)
         if not buffers and size <= _READ:
             with self._writing:
+                self.posted += 1
                 if not self._outbox:
                     data = head + payload
                     try:
@@ -124,6 +135,7 @@ class Stream:
         head += _LENGTHS[len(buffers)].pack(*(each.nbytes for each in buffers))
         parts = [memoryview(head), memoryview(payload), *buffers]
         with self._writing:
+            self.posted += 1
             sent = 0
             if not self._outbox:
                 try:
@@ -156,6 +168,7 @@ class Stream:
             if sent < len(data):
                 # systems other than Linux may divide it
                 self._leave([memoryview(data)], sent)
+            self.posted += 1
         return True
 
     def _leave(self, parts: list[memoryview], sent: int) -> None:
@@ -206,6 +219,7 @@ class Stream:
             idle: called when all that has come has been looked at.
         """
         receive = self._sock.recv_into
+        unpack = _HEADER.unpack_from
         memory = memoryview(bytearray(_READ))
         header_size = _HEADER.size
         start = end = 0
@@ -222,11 +236,12 @@ class Stream:
                     if not got:
                         return
                     end += got
-                kind, count, target, request, size = _HEADER.unpack_from(memory, start)
+                kind, count, target, request, size = unpack(memory, start)
                 start += header_size
                 # all of it, with small messages after it
                 if not count and size <= end - start:
                     yield kind, target, request, memory[start : start + size], ()
+                    self.handled += 1
                     start += size
                     continue
                 # what has come of it so far, and the rest
@@ -238,6 +253,7 @@ class Stream:
                     start = self._fill(part, memory, start, end)
                 payload, *buffers = parts
                 yield kind, target, request, memoryview(payload), buffers
+                self.handled += 1
         except (OSError, EOFError):
             # it has died, with something unread
             return

@@ -13,6 +13,7 @@ from gochan._waiter import Waiter
 from gochan.executors import _home
 from gochan.executors._handles import make_channel
 from gochan.executors._link import Link
+from gochan.executors._page import Page
 from gochan.executors._serving import Server
 from gochan.executors._wire import Stream
 
@@ -39,8 +40,9 @@ class Ends:
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
-        self.link = Link(Stream(ours), "the other end")
-        self.other = Link(Stream(theirs), "this end")
+        pages = Page.pair()
+        self.link = Link(Stream(ours, pages[0]), "the other end")
+        self.other = Link(Stream(theirs, pages[1]), "this end")
         self.servers = Server(self.link), Server(self.other)
         self.readers = [
             threading.Thread(target=link.read, daemon=True)
