@@ -10,23 +10,42 @@ import gc
 import json
 import os
 import sys
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .contestants import CONTESTANTS, make
 from .contestants.base import Contestant, Unsupported
 
-__all__ = ("answer", "main")
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+__all__ = ("answer", "main", "on_one_core")
+
+
+@contextmanager
+def on_one_core() -> Generator[None]:
+    """Keep this thread, and those that it starts, on one core, where that is known."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def answer(contestant: Contestant, request: dict[str, Any]) -> dict[str, Any]:
     """Measure what is asked for."""
     # what the last measurement has left behind is not this one's business
     gc.collect()
+    params = dict(request["params"])
+    one_core = params.pop("one_core", False)
     try:
-        sample = contestant.measure(
-            request["shape"], int(request["n"]), request["params"]
-        )
+        with on_one_core() if one_core else nullcontext():
+            sample = contestant.measure(request["shape"], int(request["n"]), params)
     except Unsupported as error:
         return {"unsupported": str(error)}
     return {"seconds": sample.seconds, "values": sample.values}

@@ -5,6 +5,7 @@ Nothing here is timed. The contestants other than gochan are optional, and not r
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # at the end: what is installed comes before the checkout
 sys.path.append(str(ROOT))
 
-from benchmarks import floors, report, rows  # noqa: E402
+from benchmarks import floors, report, rows, worker  # noqa: E402
 from benchmarks.contestants import (  # noqa: E402
     CONTESTANTS,
     base,
@@ -28,7 +29,7 @@ from benchmarks.results import CellResult, Results, RowResult, ratio  # noqa: E4
 from benchmarks.shapes import BLOCKING, COROUTINES, PROCESSES  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 ALL_ROWS = [
     *rows.rows(quick=True),
@@ -159,6 +160,23 @@ def results() -> Results:
         CellResult("gochan/asyncio", at=1000, samples={"ns": [4.0, 2.0]}),
     ]
     return Results(machine, effort, [row, curve])
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="no core can be chosen here"
+)
+def test_threads_that_share_a_core() -> None:
+    class Cores(base.Contestant):
+        def measure(self, shape: str, n: int, params: Mapping[str, Any]) -> base.Sample:
+            assert (shape, n, params) == ("s", 1, {"cap": 0})
+            return base.Sample(1.0, {"cores": float(len(os.sched_getaffinity(0)))})
+
+    before = os.sched_getaffinity(0)
+    for one_core, cores in ((True, 1), (False, len(before))):
+        params = {"cap": 0, "one_core": one_core}
+        answer = worker.answer(Cores(), {"shape": "s", "n": 1, "params": params})
+        assert answer["values"] == {"cores": cores}
+        assert os.sched_getaffinity(0) == before
 
 
 def test_ratios_are_taken_within_a_round() -> None:
