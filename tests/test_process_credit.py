@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 from gochan import Chan, WouldBlock
 from gochan.executors import _credit, _home, _lending
 from gochan.executors._link import Link
 from gochan.executors._page import INDEX, MASK, PLACES, SERIAL, Page
-from gochan.executors._protocol import ACK, LEND, RECALL, RELEASE, RETURNED, SENT
+from gochan.executors._protocol import (
+    ACK,
+    LEND,
+    RECALL,
+    RELEASE,
+    RETURNED,
+    SENT,
+    UNUSED,
+)
 from gochan.executors._serving import Server
 from gochan.executors._wire import Stream
+from support.ends import Asked
 from support.threads import start, until
 
 if TYPE_CHECKING:
@@ -347,3 +358,55 @@ def test_the_same_channel_again(ends: Ends) -> None:
         ch.send_nowait(value)
     with pytest.raises(WouldBlock):
         ch.send_nowait(16)
+
+
+def test_answers_to_what_has_gone(ends: Ends) -> None:
+    """They may be on their way when a handle goes, and both sides know of that."""
+    ch = Chan[int](16)
+    handle = lend(ends, ch)
+    serial = SERIAL.pack(1 << 20)
+    ends.other.stream.post(RETURNED, 4321, 5, serial)
+    ends.other.stream.post(UNUSED, 4321, 5)
+    # or of what the same channel was granted before
+    ends.other.stream.post(RETURNED, handle._number, 5, serial)
+    handle.send_nowait(1)
+    until(lambda: len(ch) == 1)
+    assert room(ch) == 5
+    ends.other.stream.post(RETURNED, handle._number, 2)
+    until(lambda: room(ch) == 7)
+
+
+async def test_more_is_granted_when_the_loop_comes_round(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ch = Chan[int](16)
+    handle = lend(ends, ch)
+    sent = 0
+    with contextlib.suppress(WouldBlock):
+        while True:
+            handle.send_nowait(sent)
+            sent += 1
+    assert sent == 16
+    waits = start(handle.blocking_send, sent)
+    until(lambda: ch.stats().waiting_senders)
+    # nobody else runs meanwhile
+    assert [await ch.recv() for _ in range(17)] == [*range(17)]
+    waits.join()
+    assert ch._loans is None
+    while room(ch) != 4:
+        await anyio.sleep(0)
+    asked = Asked(ends, monkeypatch)
+    for value in range(12):
+        handle.send_nowait(value)
+    assert asked.count == 0
+
+
+def test_nothing_more_by_a_link_that_is_over(ends: Ends) -> None:
+    ch = Chan[int](16)
+    lend(ends, ch)
+    ends.other.close()
+    until(lambda: ends.link.over)
+    ends.readers[0].join(10)
+    _lending.more(ch, ends.link, _home.number_of(ch))
+    assert room(ch) == 16
+    assert ch._loans is None

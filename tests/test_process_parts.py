@@ -29,9 +29,9 @@ from gochan.executors._protocol import (
     NOWAIT,
     RECALL,
     RECV,
-    RETURNED,
     RUN,
     SEND,
+    TAKEN,
     VALUE,
     WITHDRAW,
 )
@@ -375,7 +375,7 @@ def test_a_mistake_of_ours_ends_the_link(
     ends.other.ask(waiter, RECV, ends.number_of(ch))
     until(lambda: ch.stats().waiting_receivers)
     # of what is not lent
-    ends.other.stream.post(RETURNED, 4321)
+    ends.other.stream.post(TAKEN, 4321)
     until(lambda: waiter.value)
     kind, (error, _) = waiter.value
     assert kind == FAILED
@@ -430,7 +430,7 @@ class Lender:
 
     def returned(self, slots: int) -> None:
         serial = SERIAL.pack(self.serial)
-        self.server.returned(self.number, self.ch, slots, serial)
+        self.server.returned(self.number, slots, serial)
 
 
 @pytest.fixture
@@ -488,7 +488,7 @@ def test_nothing_is_lent_again_before_it_has_come_back(lender: Lender) -> None:
     assert again > lender.serial
     # what comes late is of what was lent before
     lender.returned(0)
-    lender.server.returned(lender.number, ch, 0)
+    lender.server.returned(lender.number, 0, b"")
     assert lender.link.places[lender.number].serial == again
 
 

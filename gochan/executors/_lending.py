@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from .._waiter import Waiter
     from ._link import Link
 
-__all__ = ("ROW", "admit", "forfeit", "lend", "returned", "sent")
+__all__ = ("ROW", "admit", "forfeit", "lend", "more", "returned", "sent")
 
 # So many values in a row are answered before slots are lent.
 ROW: Final = 2
@@ -113,7 +113,10 @@ def _loans_of(channel: Chan[Any]) -> _Loans:
 
 
 def lend(channel: Chan[Any], link: Link, number: int) -> None:
-    """Lend ``link`` some slots, if there is room for that. With the lock held."""
+    """Lend ``link`` some slots, if there is room for that. With the lock held.
+
+    On the reader's thread, unless the other side has its place already.
+    """
     slots = min(_MOST, (channel._limit - len(channel._buf)) * 3 // 4)
     if (
         # so few are not worth a message, and others may count on them
@@ -151,6 +154,15 @@ def lend(channel: Chan[Any], link: Link, number: int) -> None:
     stream.page.reset(place.index)
     stream.page.grant(place.index, slots, stream.posted)
     stream.post(LEND, number, place.serial, INDEX.pack(place.index))
+
+
+def more(channel: Chan[Any], link: Link, number: int) -> None:
+    """Lend more to one who has been lent slots before, if there is room by now."""
+    with channel._lock:
+        bar(channel._key)
+        if number in link.places and link.over is None:
+            lend(channel, link, number)
+        unbar(channel._key)
 
 
 def sent(channel: Chan[Any], link: Link, number: int, value: Any) -> None:
@@ -218,12 +230,16 @@ def returned(
     with channel._lock:
         bar(channel._key)
         place = link.places.get(number)
-        over = place is not None and (slots is None or place.serial == serial)
-        if place is not None and over:
-            del link.places[number]
-            link.unplaced.append(place.index)
+        over = slots is None or serial is not None
         loans: _Loans | None = channel._loans
         loan = None if loans is None else loans.by_link.get(link)
+        if over and slots is not None and (place is None or place.serial != serial):
+            # It was granted to a handle that had gone by then, and has been taken back
+            # since that was known.
+            loan = None
+        elif over and place is not None:
+            del link.places[number]
+            link.unplaced.append(place.index)
         if loans is not None and loan is not None:
             if over:
                 loan.recalled = False

@@ -121,14 +121,14 @@ class Link(Holding):
             elif kind == RELEASE:
                 thing = self.released(target, request)
                 if thing is not None:
-                    serve.returned(target, thing, None)
+                    serve.released(target, thing)
                 del thing
             elif kind == LEND:
                 self.credits.lend(target, request, payload)
             elif kind == RECALL:
                 self.credits.recall(target, request)
             elif kind == RETURNED:
-                serve.returned(target, serve.thing(target), request, payload)
+                serve.returned(target, request, payload)
             elif kind == AHEAD:
                 self.stocks.put(target, request, payload)
             elif kind == RECLAIM:

@@ -135,7 +135,10 @@ class Receiving(Answering):
         pace = self._paces.get(number)
         if pace is not None:
             pace.interrupted()
-        _ahead.unused(self.thing(number), self.link, serial)
+        entry = self.link.granted.get(number)
+        # otherwise it was lent to a handle that had gone by then: see let_go()
+        if entry is not None:
+            _ahead.unused(entry[0], self.link, serial)
 
     def let_go(self, number: int, channel: Chan[Any]) -> None:
         """The other side has no handle any more, or has gone."""

@@ -12,7 +12,7 @@ from functools import partial
 from pickle import loads
 from typing import TYPE_CHECKING, Any, Final
 
-from .. import _instrument, _select
+from .. import _backends, _instrument, _select
 from .._cases import RecvCase, SendCase
 from .._core import BLOCKED, Core
 from .._errors import SendOnClosed
@@ -123,7 +123,8 @@ class Server(Receiving):
                     break
                 if peer is BLOCKED:
                     if wait:
-                        parked = self.parks(request, self._sent, value)
+                        sent = partial(self._sent, channel, number)
+                        parked = self.parks(request, sent, value)
                         channel._park(parked, channel._senders, "chan send")
                 elif channel._limit:
                     self._rows[number] = row = self._rows.get(number, 0) + 1
@@ -139,8 +140,14 @@ class Server(Receiving):
                 return
         self.link.post(CLOSED, 0, request)
 
-    def _sent(self, parked: Parked) -> None:
+    def _sent(self, channel: Chan[Any], number: int, parked: Parked) -> None:
+        """On the thread of who has received."""
         self.link.post(DONE if parked.ok else CLOSED, 0, parked.request)
+        if number in self.link.places and _backends.running_loop() is not None:
+            # The buffer is full still. Who receives goes on before the loop comes
+            # round, and the other side need not ask again.
+            more = partial(_lending.more, channel, self.link, number)
+            _backends.backend().clock().soon(more)
 
     def sent(self, number: int, payload: memoryview) -> None:
         """A send that needs no answer; it has returned. On the reader's thread."""
@@ -168,24 +175,28 @@ class Server(Receiving):
         else:
             _log.error("a send by %s fails: %r", self.link.peer, error)
 
-    def returned(
-        self, number: int, thing: Any, slots: int | None, serial: Bytes = b""
-    ) -> None:
-        """The other side will not send so much more without asking, or nothing.
+    def returned(self, number: int, slots: int, serial: Bytes) -> None:
+        """The other side will not send so much more without asking.
 
         Args:
             number: what it knows the channel by.
-            thing: the channel, or what else there may be handles to.
-            slots: how much; None: it has no handle any more.
+            slots: how much.
             serial: of what it was granted, if it will not draw on that any more.
         """
         self._rows.pop(number, None)
+        entry = self.link.granted.get(number)
+        # otherwise it was granted to a handle that had gone by then
+        if entry is not None:
+            over = SERIAL.unpack(serial)[0] if serial else None
+            _lending.returned(entry[0], self.link, number, slots, over)
+
+    def released(self, number: int, thing: Any) -> None:
+        """The other side has no handle any more."""
+        self._rows.pop(number, None)
         if isinstance(thing, Core) and _home.origin(thing) is None:
             channel: Any = thing  # pyright: ignore[reportUnknownVariableType]
-            over = SERIAL.unpack(serial)[0] if serial else None
-            _lending.returned(channel, self.link, number, slots, over)
-            if slots is None:
-                self.let_go(number, channel)
+            _lending.returned(channel, self.link, number, None, None)
+            self.let_go(number, channel)
 
     def _select(
         self,
@@ -296,7 +307,7 @@ class Server(Receiving):
         for undo, _ in reversed(unacked):
             undo()
         for thing in things:
-            self.returned(0, thing, None)
+            self.released(0, thing)
 
 
 # what may be called of a channel: nothing that waits
