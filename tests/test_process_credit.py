@@ -110,6 +110,22 @@ def test_as_many_as_are_granted(sender: Sender) -> None:
     assert sender.told(6) == [(SENT, NUMBER, 0, b"")] * 6
 
 
+def test_a_moment_later(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The home has gone on while a thread slept."""
+
+    def sleep(seconds: float) -> None:
+        assert seconds == 0
+        sender.grant(7, granted.pop())
+
+    granted = [0, 2]
+    spend = sender.link.credits.spend
+    monkeypatch.setattr(_credit, "sleep", sleep)
+    assert not spend(NUMBER, b"")
+    # and has not, the second time
+    assert [spend(NUMBER, b"", waits=True) for _ in range(3)] == [True, True, False]
+    assert granted == []
+
+
 def test_for_ever(sender: Sender) -> None:
     """Numbers that have no end, in words that have."""
     sender.grant(7, MASK - 2)

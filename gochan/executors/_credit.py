@@ -7,6 +7,7 @@ for them, and no thread here has to wake for it.
 
 from __future__ import annotations
 
+from time import sleep
 from typing import TYPE_CHECKING
 
 from .._backends import uninterrupted
@@ -44,10 +45,15 @@ class Credits:
         self.by_number: dict[int, _Credit] = {}
 
     @uninterrupted
-    def spend(self, number: int, payload: bytes) -> bool:
+    def spend(self, number: int, payload: bytes, *, waits: bool = False) -> bool:
         """Send a small value without asking for an answer. False if that cannot be now.
 
         Once this has returned the value arrives, even if this process dies.
+
+        Args:
+            number: of the channel's handle.
+            payload: the value, pickled.
+            waits: the thread may sleep for a moment, until there is more.
         """
         credit = self.by_number.get(number)
         if credit is None:
@@ -58,7 +64,13 @@ class Credits:
                 del credit.tokens[-1]
                 break
             except IndexError:
-                if not self._draw(number, credit):
+                if self._draw(number, credit):
+                    continue
+                # The home has yet to look at what is on its way, and grants more when
+                # it does. To ask takes longer, for both sides.
+                if waits:
+                    sleep(0)
+                if not waits or not self._draw(number, credit):
                     return False
         # What is interrupted in here may be on its way: its token is lost.
         link = self.link

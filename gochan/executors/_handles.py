@@ -6,6 +6,7 @@ buffer and no queues of its own. See ``_link`` for what an operation promises.
 
 from __future__ import annotations
 
+from pickle import dumps
 from sys import modules
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, final
 
@@ -16,7 +17,7 @@ from .._chan import Chan
 from .._core import Core
 from .._errors import ChanClosed, CloseOfClosed, SendOnClosed, WouldBlock
 from ._mixed import Mixed
-from ._pickling import is_small
+from ._pickling import LARGE, PLAIN, is_small
 from ._protocol import (
     BLOCKS,
     CALL,
@@ -216,8 +217,16 @@ class Handle(Chan[T]):
             or _thread.cancelled
         ):
             _thread.check_call("ch.blocking_send(v)", "await ch.send(v)", timeout)
-        packed = self._link.pack(value)
-        if is_small(packed) and self._link.credits.spend(self._number, packed[0]):
+        if type(value) in PLAIN:
+            # the usual case, in place
+            packed: Packed = dumps(value, 5), (), ()
+            small = len(packed[0]) <= LARGE
+        else:
+            packed = self._link.pack(value)
+            small = is_small(packed)
+        if small and self._link.credits.spend(
+            self._number, packed[0], waits=timeout is None
+        ):
             return
         kind = SEND + NOWAIT if timeout == 0 else SEND
         answer = self._link.blocking_asked(kind, self._number, packed, timeout)

@@ -141,7 +141,7 @@ def lend(channel: Chan[Any], link: Link, number: int) -> None:
     elif loan.recalled:
         return
     loan.slots += slots
-    loan.low = loan.slots // 2
+    loan.low = loan.slots * 3 // 4
     if channel._limit != sys.maxsize:
         channel._limit -= slots
     channel._room = -1
@@ -206,7 +206,7 @@ def sent(channel: Chan[Any], link: Link, number: int, value: Any) -> None:
             admit(channel, woken)
         if loan.slots <= loan.low:
             # not again at once, if there is no room
-            loan.low = loan.slots // 2
+            loan.low = loan.slots * 3 // 4
             lend(channel, link, number)
         unbar(channel._key)
     while peer is not None and not peer.settle():

@@ -98,7 +98,7 @@ class Link(Holding):
     def _read(self) -> None:
         serve = self.serve
         assert serve is not None
-        messages = self.stream.messages(serve.taken_so_far)
+        messages = self.stream.messages(serve.taken_so_far, SENT, serve.sent)
         for kind, target, request, payload, buffers in messages:
             if kind == TAKEN:
                 serve.taken(target)

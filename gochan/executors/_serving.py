@@ -151,6 +151,8 @@ class Server(Receiving):
 
     def sent(self, number: int, payload: memoryview) -> None:
         """A send that needs no answer; it has returned. On the reader's thread."""
+        if self.uncounted:
+            self.taken_so_far()
         link = self.link
         try:
             channel = link.granted[number][0]

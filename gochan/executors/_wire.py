@@ -210,13 +210,21 @@ class Stream:
             with self._writing:
                 self._outbox.popleft()
 
-    def messages(self, idle: Callable[[], object] | None = None) -> Iterator[Message]:
+    def messages(
+        self,
+        idle: Callable[[], object] | None = None,
+        often: int = -1,
+        call: Callable[[int, memoryview], object] | None = None,
+    ) -> Iterator[Message]:
         """What the other side posts, until it closes or dies.
 
         A payload is to be looked at before the next message is asked for.
 
         Args:
             idle: called when all that has come has been looked at.
+            often: a kind of which there are many. What is ``call``ed with target and
+                payload, and not handed out, is what fits of them.
+            call: see ``often``.
         """
         receive = self._sock.recv_into
         unpack = _HEADER.unpack_from
@@ -240,6 +248,11 @@ class Stream:
                 start += header_size
                 # all of it, with small messages after it
                 if not count and size <= end - start:
+                    if kind == often and call is not None:
+                        call(target, memory[start : start + size])
+                        self.handled += 1
+                        start += size
+                        continue
                     yield kind, target, request, memory[start : start + size], ()
                     self.handled += 1
                     start += size
