@@ -209,6 +209,7 @@ class Handle(Chan[T]):
     # The blocking face
 
     def blocking_send(self, value: T, /, timeout: float | None = None) -> None:
+        waits = True
         # what check_call() asks, in the usual case
         if (
             timeout is not None
@@ -217,6 +218,8 @@ class Handle(Chan[T]):
             or _thread.cancelled
         ):
             _thread.check_call("ch.blocking_send(v)", "await ch.send(v)", timeout)
+            # in a fiber others would sleep as well
+            waits = timeout is None and not _thread.loop_runs()
         if type(value) in PLAIN:
             # the usual case, in place
             packed: Packed = dumps(value, 5), (), ()
@@ -224,9 +227,7 @@ class Handle(Chan[T]):
         else:
             packed = self._link.pack(value)
             small = is_small(packed)
-        if small and self._link.credits.spend(
-            self._number, packed[0], waits=timeout is None
-        ):
+        if small and self._link.credits.spend(self._number, packed[0], waits=waits):
             return
         kind = SEND + NOWAIT if timeout == 0 else SEND
         answer = self._link.blocking_asked(kind, self._number, packed, timeout)

@@ -14,8 +14,12 @@ import itertools
 import mmap
 import socket
 import tempfile
+from contextlib import contextmanager
 from struct import Struct
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 __all__ = ("INDEX", "MASK", "PLACES", "SERIAL", "Page", "Place")
 
@@ -42,6 +46,16 @@ class Place:
         self.serial = next(_serials) & MASK
 
 
+@contextmanager
+def _memory() -> Generator[int]:
+    """A file without a name."""
+    with tempfile.TemporaryFile() as file:
+        # one with a hole would end us with SIGBUS where the disk is full
+        file.write(bytes(_SIZE))
+        file.flush()
+        yield file.fileno()
+
+
 class Page:
     """One side's view."""
 
@@ -56,9 +70,8 @@ class Page:
     @classmethod
     def pair(cls) -> tuple[Page, Page]:
         """Both sides, in this process."""
-        with tempfile.TemporaryFile() as file:
-            file.truncate(_SIZE)
-            first, second = (mmap.mmap(file.fileno(), _SIZE) for _ in range(2))
+        with _memory() as file:
+            first, second = (mmap.mmap(file, _SIZE) for _ in range(2))
         return cls(first, first=True), cls(second, first=False)
 
     @classmethod
@@ -68,10 +81,9 @@ class Page:
         Raises:
             OSError: there is no room, or nobody.
         """
-        with tempfile.TemporaryFile() as file:
-            file.truncate(_SIZE)
-            page = cls(mmap.mmap(file.fileno(), _SIZE), first=True)
-            socket.send_fds(sock, [b"p"], [file.fileno()])
+        with _memory() as file:
+            page = cls(mmap.mmap(file, _SIZE), first=True)
+            socket.send_fds(sock, [b"p"], [file])
         return page
 
     @classmethod
