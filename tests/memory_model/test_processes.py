@@ -192,3 +192,16 @@ async def test_q1_what_was_sent_before_on_the_link_has_come(pool: Any) -> None:
             await first.send(n)
             await second.send(n)
         assert await g == list(range(number))
+
+
+async def test_q1_before_a_receive_that_makes_room(pool: Any) -> None:
+    """It has come when the send that has the room returns: no message says so."""
+    number = 2_000
+    ch, back = Chan[int](64), Chan[Any](1)
+    async with scope():
+        g = go_(there.send_and_count, ch, back, number, on=pool)
+        sent = await back.recv()
+        for n in range(number):
+            await sent.send(n)
+            assert await ch.recv() == n
+        assert await g == []

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gochan import blocking_select, recv, send
+from gochan import Chan, blocking_select, recv, send
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gochan import Chan, context, sync
+    from gochan import context, sync
 
 
 def written(path: Path) -> bool:
@@ -59,6 +59,19 @@ def send_each(folder: Path, ch: Chan[int], number: int) -> list[int]:
     for n in range(number):
         ch.blocking_send(n)
         if n >= cap and not written(folder / str(n - cap)):
+            missing.append(n)
+    return missing
+
+
+def send_and_count(ch: Chan[int], back: Chan[Any], number: int) -> list[int]:
+    """After each send, which of what receivers had sent here before was missing."""
+    cap, missing = ch.cap, list[int]()
+    assert cap is not None
+    come = Chan[int](number)
+    back.blocking_send(come)
+    for n in range(number):
+        ch.blocking_send(n)
+        if len(come) <= n - cap:
             missing.append(n)
     return missing
 
