@@ -384,7 +384,10 @@ def test_whoever_takes_the_lock_of_a_channel_bars_the_quick_paths() -> None:
     package = Path(gochan.__file__).parent
     taken = re.compile(r"^ *with ([a-z]*)\.(_?)lock:\n(.*)\n", re.MULTILINE)
     found = 0
-    channels = {"_blocking.py", "_chan.py", "_core.py", "_select.py", "_ticks.py"}
+    channels = {
+        f"_{name}.py"
+        for name in ("blocking", "chan", "core", "select", "state", "ticks")
+    }
     for file in package.rglob("*.py"):
         for match in taken.finditer(file.read_text(encoding="utf-8")):
             owner, private, first = match.groups()
