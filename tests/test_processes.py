@@ -451,6 +451,21 @@ async def test_large_values_and_buffers(pool: Any) -> None:
     second[:3] = b"abc"
 
 
+async def test_an_array_has_the_memory_that_was_received(pool: Any) -> None:
+    np: Any = pytest.importorskip("numpy")
+    ch = Chan[Any](8)
+    array = np.arange(1_000_000, dtype=np.float64)
+    async with scope():
+        g = go(there.receive, ch, 1, on=pool)
+        await ch.send(array)
+        (back,) = await g
+    assert (back == array).all()
+    # no copy of what the link has received, and to be changed by whoever has it
+    assert not back.flags.owndata
+    assert isinstance(back.base, memoryview | bytearray | np.ndarray)
+    back[0] = 7
+
+
 # Select
 
 
