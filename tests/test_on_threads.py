@@ -139,10 +139,14 @@ async def test_threads_that_are_no_longer_needed_end() -> None:
 
 
 async def test_idle_threads_are_used_again() -> None:
+    idents: set[int] = set()
     async with executors.threads(4) as pool, scope():
-        idents = {await go(threading.get_ident, on=pool) for _ in range(20)}
-    # the one that has been idle for the shortest time comes first
-    assert len(idents) <= 2
+        crew: Any = pool._own
+        for _ in range(20):
+            idents.add(await go(threading.get_ident, on=pool))
+            # it has its result before its thread is idle
+            await eventually(lambda: crew._idle)
+    assert len(idents) == 1
 
 
 async def test_a_thread_has_the_name_of_its_goroutine() -> None:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from gochan import Chan, WouldBlock
+from gochan import Chan, WouldBlock, _backends
 from gochan.executors import _credit, _home, _lending
 from gochan.executors._link import Link
-from gochan.executors._page import INDEX, MASK, PLACES, SERIAL, Page
+from gochan.executors._page import INDEX, MASK, PLACES, SEEN, Page
 from gochan.executors._protocol import (
     ACK,
     LEND,
@@ -26,7 +26,7 @@ from gochan.executors._protocol import (
 )
 from gochan.executors._serving import Server
 from gochan.executors._wire import Stream
-from support.ends import Asked
+from support.ends import Asked, drained
 from support.threads import start, until
 
 if TYPE_CHECKING:
@@ -91,9 +91,8 @@ def sender() -> Iterator[Sender]:
         stream.dispose()
 
 
-def returned(unused: int, serial: int | None) -> Any:
-    payload = b"" if serial is None else SERIAL.pack(serial)
-    return RETURNED, NUMBER, unused, payload
+def returned(unused: int, *seen: int) -> Any:
+    return RETURNED, NUMBER, unused, SEEN.pack(*seen) if seen else b""
 
 
 # What is granted
@@ -196,7 +195,7 @@ def test_what_is_recalled(sender: Sender) -> None:
     sender.grant(7, 3)
     sender.post(RECALL, NUMBER, 1)
     assert sender.spend() == 0
-    assert sender.told(2) == [(SENT, NUMBER, 0, b""), returned(7, 1)]
+    assert sender.told(2) == [(SENT, NUMBER, 0, b""), returned(7, 1, 8)]
 
 
 def test_a_recall_of_what_has_been_given_back(sender: Sender) -> None:
@@ -212,7 +211,7 @@ def test_the_handle_has_gone(sender: Sender) -> None:
     sender.link.dropped.append(NUMBER)
     sender.link.post(ACK)
     # first what it had, since the home may have told of the channel again
-    assert sender.told(2) == [returned(3, 1), (RELEASE, NUMBER, 2, b"")]
+    assert sender.told(2) == [returned(3, 1, 3), (RELEASE, NUMBER, 2, b"")]
 
 
 def test_a_full_pipe(sender: Sender) -> None:
@@ -222,7 +221,7 @@ def test_a_full_pipe(sender: Sender) -> None:
     while sender.link.credits.spend(NUMBER, payload):
         sent += 1
     assert 0 < sent < 1_000
-    assert len(sender.told(sent)) == sent
+    assert len(sender.told(sent)) == sent == sender.link.stream.posted
     # none is lost
     assert sender.spend() == 1_000 - sent
     assert sender.link.stream._flusher is None
@@ -240,7 +239,34 @@ def test_recalled_while_the_pipe_is_full(
 
     monkeypatch.setattr(Stream, "post_whole", post_whole)
     assert not sender.link.credits.spend(NUMBER, b"")
-    assert sender.told(2) == [returned(1, 1), returned(1, None)]
+    assert sender.told(2) == [returned(1, 1, 2), returned(1)]
+
+
+def test_a_full_stack(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it takes to send cannot be called: as if nobody had tried."""
+    sender.grant(7, 2)
+
+    class Sock:
+        def send(self, *_: object) -> int:
+            raise RecursionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sender.link.stream, "_sock", Sock())
+        with pytest.raises(RecursionError):
+            sender.link.credits.spend(NUMBER, b"")
+    assert sender.spend() == 2 == sender.link.stream.posted
+
+
+def test_a_forked_child_grants_nothing(sender: Sender) -> None:
+    """It has a copy of the channels, and of who waits there."""
+    sender.grant(7, 2)
+    sender.home.page.forked()
+    sender.grant(7, 3)
+    assert sender.home.page.granted(7) == 5
+    assert sender.spend() == 2
+    sender.home.page.close()
+    # as when the link had ended before the fork
+    sender.home.page.forked()
 
 
 def test_the_link_is_over(sender: Sender) -> None:
@@ -347,6 +373,66 @@ def test_lent_again_though_one_is_missing(ends: Ends) -> None:
     assert room(ch) < 15
 
 
+@pytest.fixture
+def slowly(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """The home looks at what is sent when this is set. To be had before the ends."""
+    goes_on = threading.Event()
+    sent = Server.sent
+
+    def wait_and(self: Server, number: int, payload: memoryview) -> None:
+        goes_on.wait(10)
+        sent(self, number, payload)
+
+    monkeypatch.setattr(Server, "sent", wait_and)
+    return goes_on
+
+
+def is_whole(ch: Chan[Any], ends: Ends) -> bool:
+    """All of the buffer can be had here again, if it is asked for."""
+    with ch._lock:
+        if ch._loans is not None:
+            ch._loans.recall()
+    posted = ends.link.stream.posted, ends.other.stream.posted
+    handled = ends.other.stream.handled, ends.link.stream.handled
+    return posted == handled and room(ch) == 16 and ch._loans is None
+
+
+def test_granted_after_the_others_have_come_back(
+    slowly: threading.Event, ends: Ends
+) -> None:
+    """Values were on their way that made the home grant more, where nobody looks."""
+    ch = Chan[Any](16)
+    handle = lend(ends, ch)
+    for value in range(4):
+        ch.send_nowait(value)
+    for value in range(12):
+        handle.send_nowait(value)
+    with pytest.raises(WouldBlock):
+        ch.send_nowait(4)
+    until(lambda: not ends.other.credits.by_number)
+    assert [ch.recv_nowait() for _ in range(4)] == [*range(4)]
+    slowly.set()
+    until(lambda: len(ch) == 12)
+    assert drained(ch) == [*range(12)]
+    until(lambda: is_whole(ch, ends))
+
+
+def test_granted_after_the_handle_had_gone(slowly: threading.Event, ends: Ends) -> None:
+    """And the same channel was passed again meanwhile."""
+    ch = Chan[Any](16)
+    handle = lend(ends, ch)
+    for value in range(12):
+        handle.send_nowait(value)
+    ends.number_of(ch)
+    del handle
+    ends.other.post(ACK)
+    until(lambda: not ends.other.credits.by_number)
+    slowly.set()
+    until(lambda: len(ch) == 12)
+    assert drained(ch) == [*range(12)]
+    until(lambda: is_whole(ch, ends))
+
+
 def test_no_more_channels_than_there_are_counters(ends: Ends) -> None:
     channels = [Chan[int](16) for _ in range(PLACES + 1)]
     handles = [lend(ends, ch) for ch in channels]
@@ -380,11 +466,11 @@ def test_answers_to_what_has_gone(ends: Ends) -> None:
     """They may be on their way when a handle goes, and both sides know of that."""
     ch = Chan[int](16)
     handle = lend(ends, ch)
-    serial = SERIAL.pack(1 << 20)
-    ends.other.stream.post(RETURNED, 4321, 5, serial)
+    seen = SEEN.pack(1 << 20, 0)
+    ends.other.stream.post(RETURNED, 4321, 5, seen)
     ends.other.stream.post(UNUSED, 4321, 5)
     # or of what the same channel was granted before
-    ends.other.stream.post(RETURNED, handle._number, 5, serial)
+    ends.other.stream.post(RETURNED, handle._number, 5, seen)
     handle.send_nowait(1)
     until(lambda: len(ch) == 1)
     assert room(ch) == 5
@@ -412,6 +498,22 @@ async def test_more_is_granted_when_the_loop_comes_round(
     asked = Asked(ends, monkeypatch)
     handle.send_nowait(1)
     assert asked.count == 0
+
+
+def test_let_in_where_no_loop_can_be_asked(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a callback of the loop that trio is a guest of: that loop is not ours."""
+    ch = Chan[int](16)
+    handle = lend(ends, ch)
+    with contextlib.suppress(WouldBlock):
+        while True:
+            handle.send_nowait(1)
+    waits = start(handle.blocking_send, 2)
+    until(lambda: ch.stats().waiting_senders)
+    monkeypatch.setattr(_backends, "running_loop", lambda: "trio")
+    assert ch.recv_nowait() == 1
+    waits.join()
 
 
 def test_nothing_more_by_a_link_that_is_over(ends: Ends) -> None:

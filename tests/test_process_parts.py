@@ -20,7 +20,7 @@ from gochan._instrument import install, uninstall
 from gochan._waiter import Waiter
 from gochan.executors import _home, _lending, _link, _pickling
 from gochan.executors._link import Link
-from gochan.executors._page import INDEX, SERIAL, Page
+from gochan.executors._page import INDEX, SEEN, Page
 from gochan.executors._protocol import (
     CALL,
     FAILED,
@@ -429,8 +429,10 @@ class Lender:
         self.server.sent(self.number, memoryview(pickle.dumps(value)))
 
     def returned(self, slots: int) -> None:
-        serial = SERIAL.pack(self.serial)
-        self.server.returned(self.number, slots, serial)
+        place = self.link.places.get(self.number)
+        granted = 0 if place is None else self.link.stream.page.granted(place.index)
+        seen = SEEN.pack(self.serial, granted)
+        self.server.returned(self.number, slots, seen)
 
 
 @pytest.fixture

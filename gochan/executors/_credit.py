@@ -11,7 +11,7 @@ from time import sleep
 from typing import TYPE_CHECKING
 
 from .._backends import uninterrupted
-from ._page import INDEX, MASK, SERIAL
+from ._page import INDEX, MASK, SEEN
 from ._protocol import RETURNED, SENT
 
 if TYPE_CHECKING:
@@ -74,7 +74,13 @@ class Credits:
                     return False
         # What is interrupted in here may be on its way: its token is lost.
         link = self.link
-        if not link.stream.post_whole(SENT, number, payload):
+        try:
+            posted = link.stream.post_whole(SENT, number, payload)
+        except RecursionError:
+            # nothing can be called, and nothing has been sent
+            credit.tokens[:0] = (None,)
+            raise
+        if not posted:
             self._spare(number, credit)
             return False
         if link.dropped:
@@ -116,14 +122,14 @@ class Credits:
         total, _ = self.link.stream.page.read(credit.index)
         unused = (total - credit.seen) & MASK
         # one by one: somebody may take the next
-        while True:
+        while credit.tokens:
             try:
                 del credit.tokens[-1]
             except IndexError:
-                break
+                continue
             unused += 1
-        serial = SERIAL.pack(credit.serial)
-        self.link.stream.post(RETURNED, number, unused, serial)
+        seen = SEEN.pack(credit.serial, total)
+        self.link.stream.post(RETURNED, number, unused, seen)
 
     # On the reader's thread
 

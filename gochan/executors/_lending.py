@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .. import _edges, _instrument
 from .._core import BLOCKED
 from .._waiter import bar, unbar
-from ._page import INDEX, Place
+from ._page import INDEX, MASK, Place
 from ._protocol import LEND, RECALL
 
 if TYPE_CHECKING:
@@ -220,24 +220,37 @@ def sent(channel: Chan[Any], link: Link, number: int, value: Any) -> None:
 
 
 def returned(
-    channel: Chan[Any], link: Link, number: int, slots: int | None, serial: int | None
+    channel: Chan[Any],
+    link: Link,
+    number: int,
+    slots: int | None,
+    seen: tuple[int, ...] | None,
 ) -> None:
     """Nothing will be sent on so many slots that ``link`` was lent, or on any.
 
-    Nor will it look at the place with that serial number any more.
+    Args:
+        channel: of which they are.
+        link: by which they were lent.
+        number: what the other side knows the channel by.
+        slots: how many; None: it has no handle any more.
+        seen: if it will not look at its place any more, the serial number of that, and
+            how much had been granted when it looked last.
     """
     woken: list[Waiter] = []
     with channel._lock:
         bar(channel._key)
         place = link.places.get(number)
-        over = slots is None or serial is not None
+        over = slots is None or seen is not None
         loans: _Loans | None = channel._loans
         loan = None if loans is None else loans.by_link.get(link)
-        if over and slots is not None and (place is None or place.serial != serial):
+        if seen is not None and (place is None or place.serial != seen[0]):
             # It was granted to a handle that had gone by then, and has been taken back
             # since that was known.
             loan = None
         elif over and place is not None:
+            if slots is not None and seen is not None:
+                # and what has been granted since
+                slots += (link.stream.page.granted(place.index) - seen[1]) & MASK
             del link.places[number]
             link.unplaced.append(place.index)
         if loans is not None and loan is not None:

@@ -14,21 +14,22 @@ import itertools
 import mmap
 import socket
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ("INDEX", "MASK", "PLACES", "SERIAL", "Page", "Place")
+__all__ = ("INDEX", "MASK", "PLACES", "SEEN", "Page", "Place")
 
 MASK: Final = (1 << 32) - 1
 # How many counters each side has.
 PLACES: Final = 256
 # How the messages about one carry which it is.
 INDEX: Final = Struct("<H")
-SERIAL: Final = Struct("<I")
+# Who looks at one no more says its serial number, and what was granted by then.
+SEEN: Final = Struct("<II")
 _SIZE: Final = 2 * 8 * PLACES
 
 
@@ -108,10 +109,20 @@ class Page:
         total = (self._words[index] + more) & MASK
         self._words[index] = (posted & MASK) << 32 | total
 
+    def granted(self, index: int) -> int:
+        """How much a counter of ours has granted."""
+        return self._words[self._ours + index] & MASK
+
     def read(self, index: int) -> tuple[int, int]:
         """A counter of the other side: what was granted, and posted by then."""
         word = self._words[self._theirs + index]
         return word & MASK, word >> 32
+
+    def forked(self) -> None:
+        """In a child: what it writes is not for who is linked to the parent."""
+        # closed: as it is
+        with suppress(ValueError):
+            self._words = memoryview(bytearray(self._words)).cast("Q")
 
     def close(self) -> None:
         self._words.release()

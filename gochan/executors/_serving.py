@@ -7,6 +7,7 @@ it, and that sends the answer.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from functools import partial
 from pickle import loads
@@ -19,7 +20,7 @@ from .._errors import SendOnClosed
 from .._waiter import bar, unbar
 from . import _home, _lending
 from ._answering import Parked, nothing
-from ._page import SERIAL
+from ._page import SEEN
 from ._pickling import unpack
 from ._protocol import (
     BLOCKS,
@@ -147,7 +148,9 @@ class Server(Receiving):
             # The buffer is full still. Who receives goes on before the loop comes
             # round, and the other side need not ask again.
             more = partial(_lending.more, channel, self.link, number)
-            _backends.backend().clock().soon(more)
+            # not in a callback of the loop that trio is a guest of
+            with contextlib.suppress(RuntimeError):
+                _backends.backend().clock().soon(more)
 
     def sent(self, number: int, payload: memoryview) -> None:
         """A send that needs no answer; it has returned. On the reader's thread."""
@@ -177,20 +180,20 @@ class Server(Receiving):
         else:
             _log.error("a send by %s fails: %r", self.link.peer, error)
 
-    def returned(self, number: int, slots: int, serial: Bytes) -> None:
+    def returned(self, number: int, slots: int, seen: Bytes) -> None:
         """The other side will not send so much more without asking.
 
         Args:
             number: what it knows the channel by.
             slots: how much.
-            serial: of what it was granted, if it will not draw on that any more.
+            seen: if it will not look at the counter any more: see ``SEEN``.
         """
         self._rows.pop(number, None)
         entry = self.link.granted.get(number)
         # otherwise it was granted to a handle that had gone by then
         if entry is not None:
-            over = SERIAL.unpack(serial)[0] if serial else None
-            _lending.returned(entry[0], self.link, number, slots, over)
+            what = SEEN.unpack(seen) if seen else None
+            _lending.returned(entry[0], self.link, number, slots, what)
 
     def released(self, number: int, thing: Any) -> None:
         """The other side has no handle any more."""

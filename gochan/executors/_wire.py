@@ -59,6 +59,7 @@ def _forked() -> None:
     for stream in list(_streams):
         stream.broken = True
         stream._sock.close()
+        stream.page.forked()
     _streams.clear()
 
 
@@ -158,9 +159,14 @@ class Stream:
         with self._writing:
             if self._outbox:
                 return False
+            # first: an interrupt may come when it has been sent
+            self.posted += 1
             try:
                 sent = self._sock.send(data, MSG_DONTWAIT)
-            except BlockingIOError:
+            except (BlockingIOError, RecursionError) as error:
+                self.posted -= 1
+                if isinstance(error, RecursionError):
+                    raise
                 return False
             except OSError:
                 self.broken = True
@@ -168,7 +174,6 @@ class Stream:
             if sent < len(data):
                 # systems other than Linux may divide it
                 self._leave([memoryview(data)], sent)
-            self.posted += 1
         return True
 
     def _leave(self, parts: list[memoryview], sent: int) -> None:
