@@ -81,7 +81,6 @@ class Chan(Watched[T], SendChan[T], RecvChan[T]):
         """
         left = budget.left
         if left > 0:
-            budget.left = left - 1
             key = self._key
             try:
                 del key[1]
@@ -96,6 +95,7 @@ class Chan(Watched[T], SendChan[T], RecvChan[T]):
                         key.append(None)
                     # a waiting receiver: hand the value over
                     elif peer is not None:
+                        budget.left = left - 1
                         if peer.waiter is None:
                             box = peer.box
                             if box is not None and not box.draining:
@@ -135,12 +135,13 @@ class Chan(Watched[T], SendChan[T], RecvChan[T]):
                                 if peer.settle():
                                     return
                     # room in the buffer
-                    elif len(self._buf) < self._room:
+                    elif (room := self._room) > 0 and len(self._buf) < room:
+                        budget.left = left - 1
                         self._buf.append(value)
                         key.append(None)
                         return
-                    # would block: park
-                    elif self._room >= 0 and self._lossy is None:
+                    # would block: park, which gives way
+                    elif room >= 0 and self._lossy is None:
                         waiter = await _backends.async_park(self._senders, value)
                         waiter.value = None
                         if not waiter.ok:
@@ -219,7 +220,6 @@ class Chan(Watched[T], SendChan[T], RecvChan[T]):
         """
         left = budget.left
         if left > 0:
-            budget.left = left - 1
             key = self._key
             try:
                 del key[1]
@@ -236,6 +236,7 @@ class Chan(Watched[T], SendChan[T], RecvChan[T]):
                     # a waiting sender: take the head of the buffer, if there is one,
                     # and let the sender's value have the place at its tail
                     elif peer is not None:
+                        budget.left = left - 1
                         if peer.waiter is None:
                             box = peer.box
                             if box is not None and not box.draining:
@@ -281,10 +282,11 @@ class Chan(Watched[T], SendChan[T], RecvChan[T]):
                         key.append(None)
                     # a value in the buffer
                     elif buf:
+                        budget.left = left - 1
                         value = buf.popleft()
                         key.append(None)
                         return value
-                    # would block: park
+                    # would block: park, which gives way
                     elif not self._closed:
                         waiter = await _backends.async_park(self._receivers)
                         if not waiter.ok:
