@@ -116,7 +116,8 @@ def test_unpacked_and_as_a_context_manager() -> None:
         assert derived.done() == derived[0].done()
         child, _ = context.with_cancel(derived)
         assert derived.value("key") is None
-        assert repr(derived) == repr(derived[0])
+        # up to what is left of the time
+        assert repr(derived).split("[")[0] == repr(derived[0]).split("[")[0]
         assert select_nowait(derived) is None
     assert child.err() == Canceled()
     chosen = select_nowait(derived)
