@@ -49,7 +49,7 @@ __all__ = ("ROW", "admit", "forfeit", "lend", "more", "returned", "sent")
 ROW: Final = 2
 # No smaller buffer lends slots.
 _LEAST: Final = 8
-# So many slots at most: enough that the answers cost nothing.
+# So many slots at most: enough that to ask for more costs nothing.
 _MOST: Final = 96
 
 
@@ -119,7 +119,7 @@ def lend(channel: Chan[Any], link: Link, number: int) -> None:
     """
     slots = min(_MOST, (channel._limit - len(channel._buf)) * 3 // 4)
     if (
-        # so few are not worth a message, and others may count on them
+        # so few are not worth it, and others may count on them
         slots < 1
         or slots < channel._size // 16
         or 0 < channel._size < _LEAST

@@ -84,7 +84,8 @@ WITHDRAW: Final = 65
 ACK: Final = 66
 NACK: Final = 67
 NOTED: Final = 68
-# about sends that need no answer; the number of slots is in place of the request
+# about sends that need no answer; in place of the request RETURNED has the number of
+# slots, LEND and RECALL the serial number of a place: see _page
 SENT: Final = 71
 LEND: Final = 72
 RECALL: Final = 73
