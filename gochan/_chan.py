@@ -116,6 +116,9 @@ class Chan(Watched[T], SendChan[T], RecvChan[T]):
                                 box.ready.append(peer)
                                 if box.draining or box.armed or box.ask():
                                     return
+                                if not box.gone(peer):
+                                    # it had run before its loop was closed
+                                    return
                             else:
                                 try:
                                     if peer.wake():

@@ -14,7 +14,8 @@ import anyio.to_thread
 import pytest
 
 import gochan
-from gochan import Chan, blocking_select, go, recv, select, send
+from gochan import Chan, _budget, blocking_select, go, recv, select, send
+from gochan._backends._asyncio_mailbox import Mailbox
 from gochan._frames import frames_of
 from support.closed import ended
 from support.idle import settle
@@ -266,3 +267,72 @@ async def test_who_waits_does_not_keep_a_closed_loop() -> None:
             for thing in frame.f_locals.values():
                 assert getattr(thing, "loop", None) not in closed
         scope.cancel()
+
+
+@pytest.mark.parametrize("face", ["send", "send_nowait"])
+def test_a_loop_that_is_closed_once_it_has_run_the_receiver(
+    face: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the sender, on another thread, has asked for that: once is enough."""
+    _budget._loops(frozenset())
+    ch = Chan[int]()
+    loop = asyncio.new_event_loop()
+    receives = loop.create_task(ch.recv())
+    loop.run_until_complete(settle())
+    (waiter,) = ch._receivers
+    box: Any = waiter
+    box = box.box
+    asked: list[bool] = []
+
+    def run_and_close() -> None:
+        loop.call_soon(box.drain)
+        loop.run_until_complete(receives)
+        loop.close()
+
+    def ask(self: Mailbox) -> bool:
+        if self is not box:
+            return real(self)
+        if not self.ready:
+            # it has been asked for, and has come and gone
+            return True
+        start(run_and_close).join()
+        asked.append(real(self))
+        return asked[-1]
+
+    async def main() -> None:
+        others = asyncio.create_task(ch.recv())
+        await asyncio.sleep(0)
+        if face == "send":
+            await ch.send(1)
+        else:
+            ch.send_nowait(1)
+        await asyncio.sleep(0)
+        assert not others.done()
+        others.cancel()
+
+    real = Mailbox.ask
+    monkeypatch.setattr(Mailbox, "ask", ask)
+    asyncio.run(main())
+    assert (receives.result(), asked) == (1, [False])
+    ch._check()
+
+
+def test_a_loop_that_is_closed_with_a_drain_to_come() -> None:
+    """Those on another one are not told that it will run."""
+    _budget._loops(frozenset())
+    ch, other = Chan[int](), Chan[int]()
+    loop = asyncio.new_event_loop()
+    tasks = [loop.create_task(each.recv()) for each in (ch, other)]
+    loop.run_until_complete(settle())
+    other.send_nowait(1)
+    loop.close()
+
+    async def main() -> int:
+        receives = asyncio.create_task(ch.recv())
+        await asyncio.sleep(0)
+        await ch.send(2)
+        return await receives
+
+    assert asyncio.run(main()) == 2
+    for task in tasks:
+        task._log_destroy_pending = False  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from gochan import Chan, go, nil, recv, run, scope, select, send, yield_
-from gochan._backends import _trio
+from gochan._backends import _trio, _trio_waiter
 from support.interrupts import Interrupt
 
 
@@ -194,3 +194,23 @@ def test_an_interrupt_between_a_task_and_its_goroutine() -> None:
         run(main, backend="trio")
     assert "_run" in pressed.where
     assert cleared_up
+
+
+def test_a_run_that_has_ended_once_it_has_woken_the_receiver() -> None:
+    """Before the thread that sends has asked for that: it has been woken."""
+
+    class Taken(deque[Any]):
+        """Somebody else's drain takes what is put there at once."""
+
+        def append(self, _: Any) -> None:
+            pass
+
+    async def main() -> _trio_waiter._Inbox:
+        return _trio_waiter._find_inbox()
+
+    inbox = run(main, backend="trio")
+    waiter: Any = object()
+    assert not inbox.post(waiter)
+    assert not inbox.ready
+    inbox.ready = Taken()
+    assert inbox.post(waiter)

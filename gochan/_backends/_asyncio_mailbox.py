@@ -81,7 +81,7 @@ class Mailbox:
         # another thread: its drain may come at once, and is not to be asked for twice
         self.ready.append(woken)
         try:
-            return self.draining != 0 or self.ask()
+            return self.draining != 0 or self.ask() or not self.gone(woken)
         except RecursionError:
             stranded[:0] = (self,)
             return True
@@ -95,10 +95,19 @@ class Mailbox:
     def ask(self) -> bool:
         """Have ``ready`` drained. False if the loop is closed."""
         if self.loop.is_closed():
-            self.ready.clear()
+            # nor will what was asked for before
+            self.armed = False
             return False
         if not self.armed:
             self.arm()
+        return True
+
+    def gone(self, woken: Any) -> bool:
+        """The loop is closed: whether that was before ``woken`` has run."""
+        try:
+            self.ready.remove(woken)
+        except ValueError:
+            return False
         return True
 
     def arm(self) -> None:

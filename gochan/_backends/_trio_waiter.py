@@ -66,7 +66,11 @@ class _Inbox:
         try:
             self.token.run_sync_soon(self.drain, idempotent=True)
         except trio.RunFinishedError:
-            self.ready.clear()
+            try:
+                self.ready.remove(waiter)
+            except ValueError:
+                # an earlier drain has taken it
+                return True
             return False
         return True
 
